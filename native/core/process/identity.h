@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// Who a process is: pid, start time, boot, pid namespace; and what /proc tells of it.
+#ifndef HF_PROCESS_IDENTITY_H
+#define HF_PROCESS_IDENTITY_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "segment/layout.h"
+
+typedef struct hf_process_facts {
+  char state; // R, S, D, T, t, Z, X
+  pid_t parent, group, session;
+  uint64_t start_time; // clock ticks since boot
+  uint64_t cpu_ns, memory_bytes;
+} hf_process_facts;
+
+// Reads /proc/<pid>/stat: 0, or HF_EUNKNOWN where there is no such process, or HF_ESYS.
+int hf_process_facts_read(pid_t pid, hf_process_facts *out);
+// Fills the identity of a living (or zombie) process.
+int hf_identity_read(pid_t pid, hf_identity *out);
+// True if that very process exists and is not a zombie.
+bool hf_identity_alive(const hf_identity *identity);
+// Opens a pidfd first, then verifies the start time: the descriptor, or HF_EUNKNOWN where that process is gone (a zombie
+// still counts as there), or HF_ESYS.
+int hf_identity_open(const hf_identity *identity, hf_err *err);
+
+// The boot id (36 characters) and the inode of this process's pid namespace.
+int hf_boot_id(char out[40], hf_err *err);
+int hf_pid_namespace(uint64_t *out, hf_err *err);
+
+// Calls `each` for every child of `pid` (all its threads): from /proc/<pid>/task/*/children, or where the kernel has no such file
+// by a walk through /proc. `each` returns false to end early.
+int hf_children_each(pid_t pid, bool (*each)(pid_t child, void *context), void *context);
+
+// True if the environment of `pid` holds exactly this "KEY=value" entry. False also where it can't be read.
+bool hf_environment_has(pid_t pid, const char *entry);
+
+#endif

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT
+// How a process is stopped, how it ended, and what becomes of its tree. Order, for a manager killed anywhere:
+//   1. the ending is known (the guardian's note, or the kernel's word, or nobody's)
+//   2. one commit: state, failure, history, when to start again, stage CLEANING
+//   3. the tree is killed until none is left
+//   4. the files of the incarnation go, the note is acknowledged (the guardian reaps: from here the pid is free)
+//   5. one commit: no process, stage IDLE or BACKOFF
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/kernel.h"
+#include "process/identity.h"
+#include "process/policy.h"
+#include "process/status.h"
+#include "supervise/exits.h"
+#include "supervise/manager.h"
+
+enum { NOTE_WAIT_NS = 50000000, CLEAN_AGAIN_NS = 2000000, CLEAN_SLOW_NS = 100000000, HURRY_NS = 1000000000 };
+
+// ---- stopping -----------------------------------------------------------------------------------------------------------
+
+void hf__stop_signal(hf_manager *m, unsigned index) {
+  const hf_status *s = hf_status_now(m->segment, index);
+  const hf_spec *spec = hf__spec(m, index);
+  int number = spec != NULL && spec->stop_signal > 0 ? spec->stop_signal : SIGTERM;
+  hf_proc *p = &m->proc[index];
+  // The group is named by the pid. It is ours for as long as the guardian has not reaped it; else only the pidfd is sure.
+  if (s->parent_is_guardian) {
+    (void)hf_k_kill(-s->process.pid, number);
+    (void)hf_k_kill(-s->process.pid, SIGCONT); // a stopped process hears nothing else
+  } else if (p->pidfd > 0) {
+    (void)hf_k_pidfd_send_signal(p->pidfd, number);
+    (void)hf_k_pidfd_send_signal(p->pidfd, SIGCONT);
+  }
+}
+
+void hf__stop_begin(hf_manager *m, unsigned index, int reason, bool restart_after, uint64_t now) {
+  hf_status_word word = hf_status_word_now(m->segment, index);
+  const hf_spec *spec = hf__spec(m, index);
+  hf_status *draft = hf_status_begin(m->segment, index);
+  uint64_t patience = spec != NULL ? spec->stop_timeout_ns : 0;
+  if (m->hurry && patience > HURRY_NS) patience = HURRY_NS;
+  draft->stage = HF_STAGE_STOPPING;
+  draft->stop_reason = (uint8_t)reason;
+  draft->restart_after = restart_after;
+  draft->kill_at_ns = now + patience;
+  hf__move(m, index, draft, (hf_state)HF_WORD_STATE(word), HF_WORD_INCARNATION(word), NULL);
+  HF_POINT("stop-announced");
+  if (reason == HF_STOP_TIMED_OUT) hf__kill_begin(m, index, now);
+  else hf__stop_signal(m, index);
+}
+
+static bool is_known(pid_t pid, void *context) {
+  const hf_manager *m = context;
+  if (pid == getpid()) return true;
+  for (unsigned i = 0; i < hf__slots(m); i++)
+    if (hf_status_now(m->segment, i)->process.pid == pid) return true;
+  return false;
+}
+
+static void unattributed(pid_t pid, void *context) {
+  hf_manager *m = context;
+  // It may belong to another process of ours that lives: then its marker says so.
+  for (unsigned i = 0; i < hf__slots(m); i++) {
+    const hf_status *s = hf_status_now(m->segment, i);
+    hf_process_facts facts;
+    char marker[128];
+    if (s->process.pid == 0) continue;
+    hf__marker(m, i, HF_WORD_INCARNATION(hf_status_word_now(m->segment, i)), marker, sizeof marker);
+    if (hf_process_facts_read(pid, &facts) == 0 && (facts.group == s->process.pid || facts.session == s->process.pid)) return;
+    if (hf_environment_has(pid, marker)) return;
+  }
+  unsigned size = sizeof m->orphans / sizeof *m->orphans;
+  for (unsigned i = 0; i < size; i++)
+    if (m->orphans[i] == pid) return;
+  m->orphans[m->orphan_next++ % size] = pid;
+  char text[64];
+  snprintf(text, sizeof text, "process %d belongs to nobody known; it is left alone", (int)pid);
+  hf__event(m, UINT32_MAX, HF_EVENT_orphan, text);
+}
+
+static int kill_tree(hf_manager *m, unsigned index, bool kill_main) {
+  const hf_status *s = hf_status_now(m->segment, index);
+  char marker[128];
+  hf__marker(m, index, HF_WORD_INCARNATION(hf_status_word_now(m->segment, index)), marker, sizeof marker);
+  hf_tree tree = {.main = s->process, .guardian = m->guardian, .main_is_guardians = s->parent_is_guardian, .marker = marker,
+                  .dir_marker = m->id_dir, .is_known = is_known, .unattributed = unattributed, .context = m};
+  return hf_tree_kill(&tree, kill_main);
+}
+
+void hf__kill_begin(hf_manager *m, unsigned index, uint64_t now) {
+  hf_status_word word = hf_status_word_now(m->segment, index);
+  hf_status *draft = hf_status_begin(m->segment, index);
+  draft->stage = HF_STAGE_KILLING;
+  if (draft->stop_reason == HF_STOP_NO) draft->stop_reason = HF_STOP_ASKED;
+  hf__move(m, index, draft, (hf_state)HF_WORD_STATE(word), HF_WORD_INCARNATION(word), NULL);
+  hf__kill_again(m, index, now);
+}
+
+void hf__kill_again(hf_manager *m, unsigned index, uint64_t now) {
+  kill_tree(m, index, true);
+  m->proc[index].look_at_ns = now + CLEAN_SLOW_NS;
+  if (m->proc[index].pidfd <= 0) m->proc[index].ended = !hf_identity_alive(&hf_status_now(m->segment, index)->process);
+}
+
+// ---- the ending ---------------------------------------------------------------------------------------------------------
+
+#ifndef PIDFD_GET_INFO
+#define HF_PIDFD_INFO_EXIT (1u << 3)
+struct hf_pidfd_info { // linux/pidfd.h of Linux 6.15
+  uint64_t mask, cgroupid;
+  uint32_t pid, tgid, ppid, ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
+  int32_t exit_code;
+};
+#define HF_PIDFD_GET_INFO _IOWR(0xFF, 11, struct hf_pidfd_info)
+#endif
+
+// What the kernel remembers of a process that somebody else has reaped: true from Linux 6.15 on.
+static bool kernel_remembers(int pidfd, int *status) {
+  struct hf_pidfd_info info = {.mask = HF_PIDFD_INFO_EXIT};
+  if (pidfd <= 0 || ioctl(pidfd, HF_PIDFD_GET_INFO, &info) != 0 || !(info.mask & HF_PIDFD_INFO_EXIT)) return false;
+  *status = info.exit_code;
+  return true;
+}
+
+// 1: known; 0: not yet, look again; the ending is filled. `sequence` is the note's.
+static bool find_ending(hf_manager *m, unsigned index, uint64_t now, hf_ending *ending) {
+  hf_proc *p = &m->proc[index];
+  const hf_status *s = hf_status_now(m->segment, index);
+  hf_exit_note note;
+  int status;
+  ending->exit_code = -1;
+  if (hf_exits_find(m->exits, &s->process, &note) != 0) {
+    if (note.code == CLD_EXITED) ending->exit_code = note.status;
+    else ending->signal = note.status;
+    return true;
+  }
+  if (!s->parent_is_guardian && kernel_remembers(p->pidfd, &status)) {
+    if (WIFEXITED(status)) ending->exit_code = WEXITSTATUS(status);
+    else ending->signal = WTERMSIG(status);
+    return true;
+  }
+  if (p->ended_ns == 0) p->ended_ns = now;
+  if (now - p->ended_ns < NOTE_WAIT_NS) {
+    p->look_at_ns = s->parent_is_guardian ? p->ended_ns + NOTE_WAIT_NS : now + CLEAN_AGAIN_NS;
+    return false;
+  }
+  ending->lost = true;
+  return true;
+}
+
+static void note_failure(hf_status *draft, hf_state phase, uint32_t incarnation, const hf_verdict *verdict, const hf_ending *ending) {
+  memmove(&draft->failures[1], &draft->failures[0], sizeof draft->failures - sizeof draft->failures[0]);
+  draft->failures[0] = (hf_failure){.cause = (uint8_t)verdict->cause, .phase = (uint8_t)phase, .signal = (int16_t)ending->signal,
+                                    .exit_code = ending->exit_code, .incarnation = incarnation, .at_real_ns = hf_now_real_ns(),
+                                    .ran_ns = ending->ran_ns};
+  if (draft->failure_count < HF_FAILURES_KEPT) draft->failure_count++;
+}
+
+bool hf__ended(hf_manager *m, unsigned index, uint64_t now) {
+  const hf_status *s = hf_status_now(m->segment, index);
+  hf_status_word word = hf_status_word_now(m->segment, index);
+  hf_state phase = (hf_state)HF_WORD_STATE(word);
+  const hf_spec *spec = hf__spec(m, index);
+  hf_ending ending = {.asked = s->stop_reason == HF_STOP_ASKED, .timed_out = s->stop_reason == HF_STOP_TIMED_OUT,
+                      .ran_ns = now > s->started_ns ? now - s->started_ns : 0};
+  if (!find_ending(m, index, now, &ending)) return false;
+  hf_spec fallback;
+  if (spec == NULL) {
+    hf_spec_init(&fallback);
+    spec = &fallback;
+  }
+  hf_status *draft = hf_status_begin(m->segment, index);
+  hf_verdict verdict = hf_policy_judge(spec, &draft->history, &ending, now, hf__random(m));
+  if (verdict.state == HF_STATE_FAIL) note_failure(draft, phase, HF_WORD_INCARNATION(word), &verdict, &ending);
+  bool again = verdict.restart || draft->restart_after;
+  draft->stage = HF_STAGE_CLEANING;
+  draft->ended_ns = now;
+  draft->settled_incarnation = HF_WORD_INCARNATION(word);
+  draft->limited = verdict.limited && !draft->restart_after;
+  // A stop that was asked for is remembered as `wanted`; only what ended by itself is finished.
+  draft->finished = !again && !ending.asked;
+  if (draft->finished && spec->start == HF_START_ON_DEMAND) draft->wanted = HF_WANTED_STOP;
+  draft->respawn = again;
+  draft->next_start_ns = draft->restart_after ? 0 : verdict.restart ? verdict.restart_at_ns : 0;
+  draft->dropped_bytes = hf_logs_dropped(m->logs, index);
+  hf_event details = {.cause = (uint8_t)verdict.cause, .signal = (int16_t)ending.signal, .exit_code = ending.exit_code};
+  if (verdict.state == HF_STATE_FAIL) hf_failure_text(&draft->failures[0], details.detail, sizeof details.detail);
+  if (hf__move(m, index, draft, verdict.state, HF_WORD_INCARNATION(word), &details) != 0) return false;
+  HF_POINT("ending-recorded");
+  if (verdict.state == HF_STATE_FAIL) hf__say(m, "%s (process %d): %s", s->name, s->process.pid, details.detail);
+  if (verdict.limited) hf__event(m, index, HF_EVENT_limited, "the restart limit was reached");
+  if (m->options->once[0] && strcmp(m->options->once, hf_status_now(m->segment, index)->name) == 0 && !again)
+    m->once_code = ending.signal ? 128 + ending.signal : ending.exit_code >= 0 ? ending.exit_code : 1;
+  return true;
+}
+
+// ---- the tree -----------------------------------------------------------------------------------------------------------
+
+bool hf__clean(hf_manager *m, unsigned index, uint64_t now) {
+  hf_proc *p = &m->proc[index];
+  const hf_status *s = hf_status_now(m->segment, index);
+  hf_status_word word = hf_status_word_now(m->segment, index);
+  hf_exit_note note;
+  uint64_t sequence = hf_exits_find(m->exits, &s->process, &note);
+  bool held = s->parent_is_guardian && sequence != 0 && !hf_exits_is_acknowledged(m->segment, sequence);
+  if (held && !p->tree_signalled) (void)hf_k_kill(-s->process.pid, SIGKILL); // the zombie keeps the number of the group ours
+  p->tree_signalled = true;
+  int found = kill_tree(m, index, false);
+  if (found > 0) {
+    if (p->kills == 0) {
+      char text[64];
+      snprintf(text, sizeof text, "%d of its processes had to be killed", found);
+      hf__event(m, index, HF_EVENT_killed, text);
+    }
+    if (p->kills < UINT16_MAX) p->kills++;
+    p->look_at_ns = now + (p->kills < 50 ? CLEAN_AGAIN_NS : CLEAN_SLOW_NS);
+    return false;
+  }
+  hf__close_files(m, index, HF_WORD_INCARNATION(word));
+  HF_POINT("clean-before-acknowledge");
+  if (sequence != 0) hf_exits_acknowledge(m->segment, sequence);
+  m->acknowledged = true;
+  HF_POINT("clean-after-acknowledge");
+  hf_status *draft = hf_status_begin(m->segment, index);
+  draft->process = (hf_identity){0};
+  draft->stage = draft->respawn ? HF_STAGE_BACKOFF : HF_STAGE_IDLE;
+  draft->stop_reason = draft->restart_after = 0;
+  draft->kill_at_ns = 0;
+  hf__move(m, index, draft, (hf_state)HF_WORD_STATE(word), HF_WORD_INCARNATION(word), NULL);
+  p->ended = false;
+  p->ended_ns = 0;
+  p->tree_signalled = false;
+  p->kills = 0;
+  m->look_again = true;
+  return true;
+}
+
+static void acknowledge_stranger(const hf_exit_note *note, uint64_t sequence, void *context) {
+  hf_manager *m = context;
+  for (unsigned i = 0; i < hf__slots(m); i++) {
+    const hf_status *s = hf_status_now(m->segment, i);
+    if (s->process.pid == note->pid && s->process.start_time == note->start_time) return; // hf__clean does it
+    if (s->stage == HF_STAGE_SPAWNING) return; // adoption is not done: it may be that one
+  }
+  hf_exits_acknowledge(m->segment, sequence);
+  m->acknowledged = true;
+}
+
+void hf__strangers_acknowledge(hf_manager *m) { hf_exits_each_open(m->exits, m->segment, acknowledge_stranger, m); }

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: MIT
+// The guardian: parent of all, and nothing else. It starts the manager, and again when it died; it notes how its children ended,
+// and reaps them when the manager has dealt with the note; it holds the output FIFOs open, so that last words survive a missing
+// manager; it hears stop signals and its owner's death, and tells the manager. It is the subreaper, so orphans land here.
+//
+// It writes: exits. It maps segment read-only. It rings `bell`, and is rung by `bell.guardian`.
+// If it dies: its children belong to init, and the manager executes itself as the guardian (see manager.c).
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/kernel.h"
+#include "process/identity.h"
+#include "process/status.h"
+#include "segment/dir.h"
+#include "segment/segment.h"
+#include "supervise/bell.h"
+#include "supervise/daemon.h"
+#include "supervise/exits.h"
+#include "supervise/remove.h"
+
+enum { DEATHS_PER_MINUTE = 1000 };
+
+typedef struct guardian {
+  hf_daemon_options *options;
+  int dir, lock, signals, bell, manager_bell, owner;
+  hf_segment *segment;
+  hf_exits *exits;
+  pid_t manager;
+  bool ever_managed; // a manager took over at least once under this guardian
+  bool down;         // the end was asked for
+  uint64_t window_start_ns;
+  unsigned deaths_in_window;
+  struct held {
+    uint32_t incarnation;
+    int fd; // 0: none (0 is always standard input)
+  } held[HF_PROCESS_MAX];
+  struct zombie {
+    pid_t pid;
+    uint64_t sequence; // of its note; 0: not noted yet, the table was full
+  } zombies[HF_EXIT_NOTE_MAX];
+  int zombie_count;
+} guardian;
+
+static int say(const hf_err *err) {
+  fprintf(stderr, "holdfastd: %s\n", err->text);
+  return HF_EXIT_REFUSED;
+}
+
+// ---- children -----------------------------------------------------------------------------------------------------------
+
+static int zombie_find(const guardian *g, pid_t pid) {
+  for (int i = 0; i < g->zombie_count; i++)
+    if (g->zombies[i].pid == pid) return i;
+  return -1;
+}
+
+// True if somebody should be told.
+static bool note(guardian *g, const siginfo_t *info) {
+  int at = zombie_find(g, info->si_pid);
+  if (at >= 0 && g->zombies[at].sequence != 0) return false;
+  uint64_t sequence = hf_exits_note(g->exits, g->segment, info);
+  if (at < 0) {
+    if (g->zombie_count == HF_EXIT_NOTE_MAX) return false; // it stays a zombie until there is room
+    at = g->zombie_count++;
+  }
+  g->zombies[at] = (struct zombie){info->si_pid, sequence};
+  return sequence != 0;
+}
+
+static void reap_acknowledged(guardian *g) {
+  for (int i = g->zombie_count; i-- > 0;) {
+    struct zombie *z = &g->zombies[i];
+    if (z->sequence == 0 || !hf_exits_is_acknowledged(g->segment, z->sequence)) continue;
+    siginfo_t info;
+    (void)hf_k_waitid_reap(z->pid, &info);
+    *z = g->zombies[--g->zombie_count];
+  }
+}
+
+typedef struct sweep {
+  guardian *g;
+  bool told, manager_died;
+} sweep;
+
+static void see(sweep *s, const siginfo_t *info) {
+  guardian *g = s->g;
+  if (info->si_pid == g->manager) s->manager_died = true;
+  else if (note(g, info)) s->told = true;
+}
+
+static bool look_at_child(pid_t pid, void *context) {
+  sweep *s = context;
+  if (zombie_find(s->g, pid) >= 0 && s->g->zombies[zombie_find(s->g, pid)].sequence != 0) return true;
+  siginfo_t info;
+  if (hf_k_waitid_peek(P_PID, (id_t)pid, &info) == 0 && info.si_pid != 0) see(s, &info);
+  return true;
+}
+
+// Looks for ended children. The first is told of at once; waitid shows only one that is not reaped, so the rest is looked for
+// one by one.
+static bool children_ended(guardian *g) {
+  sweep s = {.g = g};
+  siginfo_t info;
+  if (hf_k_waitid_peek(P_ALL, 0, &info) != 0 || info.si_pid == 0) return false;
+  see(&s, &info);
+  if (s.told) hf_bell_ring(g->manager_bell, HF_RING_NOTE);
+  s.told = false;
+  hf_children_each(getpid(), look_at_child, &s);
+  if (s.told) hf_bell_ring(g->manager_bell, HF_RING_NOTE);
+  return s.manager_died;
+}
+
+// ---- output FIFOs -------------------------------------------------------------------------------------------------------
+
+static void hold_fifos(guardian *g) {
+  unsigned used = hf_load_acquire(&g->segment->header.slots_used);
+  for (unsigned i = 0; i < used && i < HF_PROCESS_MAX; i++) {
+    hf_status_word word = hf_status_word_now(g->segment, i);
+    uint32_t incarnation = HF_WORD_INCARNATION(word);
+    struct held *h = &g->held[i];
+    bool lives = hf_status_now(g->segment, i)->stage >= HF_STAGE_SPAWNING;
+    if (h->fd > 0 && lives && h->incarnation == incarnation) continue;
+    if (h->fd > 0) hf_k_close(h->fd);
+    h->fd = 0;
+    if (!lives) continue;
+    char name[40];
+    hf_file_name(name, sizeof name, "out", i, incarnation);
+    int fd = hf_k_openat(g->dir, name, O_RDWR | O_NONBLOCK | O_NOFOLLOW, 0);
+    if (fd >= 0) *h = (struct held){incarnation, fd};
+  }
+}
+
+// ---- the manager --------------------------------------------------------------------------------------------------------
+
+extern char **environ;
+
+static int start_manager(guardian *g, hf_err *err) {
+  hf_daemon_options options = *g->options;
+  options.manager = true;
+  options.lock_fd = g->lock;
+  options.going_down = g->down;
+  hf_daemon_argv arguments;
+  hf_daemon_arguments(&options, &arguments);
+  int keep[2] = {g->lock, options.ready_fd};
+  if (hf_k_spawn(&g->manager, "/proc/self/exe", arguments.argv, environ, keep, 2) != 0) {
+    g->manager = 0;
+    return hf_fail_sys(err, "spawn", "no manager can be started");
+  }
+  return 0;
+}
+
+// At most a thousand starts a minute come without a pause; past that there is one, so that a broken machine is not burned.
+static int pause_ms(guardian *g) {
+  uint64_t now = hf_now_mono_ns();
+  if (g->window_start_ns == 0 || now - g->window_start_ns > 60u * 1000000000ull) {
+    g->window_start_ns = now;
+    g->deaths_in_window = 0;
+  }
+  return ++g->deaths_in_window > DEATHS_PER_MINUTE ? 1000 : 0;
+}
+
+// The manager is a zombie of ours. Returns -1 to go on, else the exit code of the instance.
+static int manager_ended(guardian *g) {
+  siginfo_t info;
+  if (hf_k_waitid_reap(g->manager, &info) != 0) return -1;
+  bool took_over = g->segment->header.manager.pid == g->manager;
+  g->manager = 0;
+  if (took_over) {
+    g->ever_managed = true;
+    if (g->options->ready_fd >= 0) hf_k_close(g->options->ready_fd);
+    g->options->ready_fd = -1;
+  }
+  if (info.si_code == CLD_EXITED && hf_load_acquire(&g->segment->header.down)) return info.si_status;
+  if (!g->ever_managed && info.si_code == CLD_EXITED) return HF_EXIT_REFUSED; // it has said why
+  return -1;
+}
+
+static void tell_manager(guardian *g, int number) {
+  g->down = true;
+  if (g->manager > 0) (void)hf_k_kill(g->manager, number); // our own unreaped child: the pid can't be another's
+}
+
+static void read_signals(guardian *g, bool *child) {
+  struct signalfd_siginfo info;
+  while (hf_k_read(g->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+    if (info.ssi_signo == SIGCHLD) *child = true;
+    else if (info.ssi_signo != SIGHUP || g->options->foreground) tell_manager(g, SIGTERM);
+  }
+}
+
+// ---- start and loop -----------------------------------------------------------------------------------------------------
+
+// Takes the lock of the instance: at most one guardian and manager. A lock file that was removed meanwhile does not count.
+static int take_lock(guardian *g, hf_err *err) {
+  if (g->options->lock_fd >= 0) {
+    g->lock = g->options->lock_fd;
+    return 0;
+  }
+  for (;;) {
+    int fd = hf_dir_open_file(g->dir, "lock", O_RDWR | O_CREAT, err);
+    if (fd < 0) return fd;
+    struct stat ours, there;
+    if (hf_k_flock(fd, LOCK_EX | LOCK_NB) != 0) {
+      int failed = errno == EWOULDBLOCK ? hf_fail(err, HF_EBUSY, "another manager holds the instance in %s: use it, or choose another --instance or --dir",
+                                                  g->options->dir)
+                                        : hf_fail_sys(err, "flock", "the instance can't be locked");
+      hf_k_close(fd);
+      return failed;
+    }
+    if (hf_k_fstat(fd, &ours) == 0 && hf_k_fstatat(g->dir, "lock", &there, AT_SYMLINK_NOFOLLOW) == 0 && ours.st_ino == there.st_ino) {
+      g->lock = fd;
+      return 0;
+    }
+    hf_k_close(fd);
+  }
+}
+
+static int open_signals(guardian *g, hf_err *err) {
+  sigset_t set;
+  sigemptyset(&set);
+  static const int numbers[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP};
+  for (unsigned i = 0; i < sizeof numbers / sizeof *numbers; i++) sigaddset(&set, numbers[i]);
+  g->signals = hf_k_signalfd(&set);
+  return g->signals < 0 ? hf_fail_sys(err, "signalfd", "signals can't be read") : 0;
+}
+
+static int open_all(guardian *g, hf_err *err) {
+  hf_daemon_options *o = g->options;
+  g->dir = hf_dir_open(o->dir, true, err);
+  if (g->dir < 0) return g->dir;
+  int failed = take_lock(g, err);
+  if (failed) return failed;
+  failed = hf_segment_create(g->dir, o->instance, err);
+  if (!failed) failed = hf_segment_attach(g->dir, false, &g->segment, err);
+  if (failed == HF_EBOOT && (failed = hf_segment_discard(g->dir, err)) == 0) {
+    failed = hf_segment_create(g->dir, o->instance, err);
+    if (!failed) failed = hf_segment_attach(g->dir, false, &g->segment, err);
+  }
+  if (!failed) failed = hf_exits_attach(g->dir, true, &g->exits, err);
+  if (failed) return failed;
+  hf_exits_recover(g->exits);
+  if ((g->manager_bell = hf_bell_open(g->dir, "bell", err)) < 0) return g->manager_bell;
+  if ((g->bell = hf_bell_open(g->dir, "bell.guardian", err)) < 0) return g->bell;
+  if (hf_k_prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return hf_fail_sys(err, "prctl", "orphans can't be taken in");
+  if (o->owner.pid > 0) {
+    g->owner = hf_identity_open(&o->owner, err);
+    if (g->owner == HF_EUNKNOWN) g->down = o->hurry = true; // it died before we looked
+    else if (g->owner < 0) return g->owner;
+  }
+  return open_signals(g, err);
+}
+
+static void wait_for_something(guardian *g, int timeout_ms, bool *rung, bool *child, bool *owner_died) {
+  struct pollfd fds[3] = {{g->signals, POLLIN, 0}, {g->bell, POLLIN, 0}, {g->owner, POLLIN, 0}};
+  int n = poll(fds, 3, timeout_ms);
+  if (n < 0 && errno != EINTR) usleep(1000); // out of memory for a moment; nothing else can be awaited then
+  if (fds[0].revents) read_signals(g, child);
+  if (fds[1].revents) *rung = hf_bell_drain(g->bell) != 0;
+  if (fds[2].revents) *owner_died = true;
+}
+
+static int loop(guardian *g) {
+  int wait_ms = 0; // not yet: start the manager first
+  for (;;) {
+    if (g->manager == 0 && wait_ms <= 0) {
+      hf_err err;
+      if (start_manager(g, &err) != 0) {
+        if (!g->ever_managed) return say(&err);
+        wait_ms = 50; // no memory or process for it: try again
+      }
+    }
+    bool rung = false, child = false, owner_died = false;
+    wait_for_something(g, g->manager == 0 ? wait_ms : g->zombie_count == HF_EXIT_NOTE_MAX ? 100 : -1, &rung, &child, &owner_died);
+    if (g->manager == 0) wait_ms = 0;
+    if (owner_died) {
+      hf_k_close(g->owner);
+      g->owner = -1;
+      g->options->hurry = true;
+      tell_manager(g, SIGUSR1);
+    }
+    if (rung) {
+      reap_acknowledged(g);
+      hold_fifos(g);
+    }
+    if (child || g->zombie_count == HF_EXIT_NOTE_MAX) {
+      if (!children_ended(g)) continue;
+      int code = manager_ended(g);
+      if (code >= 0) return code;
+      if (g->manager == 0) wait_ms = pause_ms(g);
+    }
+  }
+}
+
+int hf_guardian_run(hf_daemon_options *options) {
+  guardian *g = calloc(1, sizeof *g);
+  hf_err err;
+  if (g == NULL) {
+    hf_fail(&err, HF_ENOMEM, "out of memory");
+    return say(&err);
+  }
+  g->options = options;
+  g->owner = -1;
+  g->down = options->going_down;
+  int failed = open_all(g, &err);
+  if (failed) {
+    say(&err);
+    return HF_EXIT_REFUSED;
+  }
+  int code = loop(g);
+  if (hf_load_acquire(&g->segment->header.down)) hf_instance_remove(g->dir, options->dir);
+  return code;
+}

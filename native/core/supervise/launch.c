@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+// Spawning an incarnation. Order, so that a manager killed anywhere leaves something that the next one understands:
+//   1. the spawn slot is emptied and names the new incarnation
+//   2. the status is committed: STARTED, stage SPAWNING, no pid ("announced")
+//   3. its files are made, the guardian learns of the output FIFO when it is rung
+//   4. clone: the child writes its pid into the spawn slot before anything else, or an errno when it fails
+//   5. the status is committed: pid, start time, stage RUNNING
+// Killed after 2: the next manager finds the announced incarnation, and in the spawn slot (or among the guardian's children)
+// whether it lives (adopt.c).
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/kernel.h"
+#include "process/identity.h"
+#include "process/policy.h"
+#include "process/status.h"
+#include "segment/dir.h"
+#include "segment/segment.h"
+#include "supervise/bell.h"
+#include "supervise/manager.h"
+#include "supervise/spawn.h"
+
+enum { PIPE_BYTES = 1 << 20 };
+
+void hf__marker(const hf_manager *m, unsigned index, uint32_t incarnation, char *out, size_t size) {
+  snprintf(out, size, "HOLDFAST_ID=%s/%s/%u", m->segment->header.instance, hf_status_now(m->segment, index)->name, incarnation);
+}
+
+// What a failed call leaves open is closed by hf__close_files.
+int hf__open_files(hf_manager *m, unsigned index, uint32_t incarnation, bool create, hf_err *err) {
+  hf_proc *p = &m->proc[index];
+  const hf_spec *spec = hf__spec(m, index);
+  char name[40];
+  hf_file_name(name, sizeof name, "own", index, incarnation);
+  int fd = create ? hf_own_create(m->dir, index, incarnation, spec->has_user, spec->uid, spec->gid, err)
+                  : hf_k_openat(m->dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+  if (fd < 0) return create ? fd : hf_fail_sys(err, "open", "%s can't be opened", name);
+  p->own_fd = fd;
+  hf_file_name(name, sizeof name, "out", index, incarnation);
+  if (create) {
+    (void)hf_k_unlinkat(m->dir, name, 0); // of a spawn that a killed manager had begun
+    if (hf_k_mkfifoat(m->dir, name, 0600) != 0) return hf_fail_sys(err, "mkfifo", "%s can't be made", name);
+  }
+  fd = hf_k_openat(m->dir, name, O_RDWR | O_NONBLOCK | O_NOFOLLOW, 0);
+  if (fd < 0) return hf_fail_sys(err, "open", "%s can't be opened", name);
+  if (create && spec->has_user && hf_k_fchown(fd, spec->uid, spec->gid) != 0) {
+    int failed = hf_fail_sys(err, "fchown", "%s can't be given to user %u", name, (unsigned)spec->uid);
+    hf_k_close(fd);
+    return failed;
+  }
+  (void)fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES); // where it is allowed; 64 KiB else
+  hf_log_target target;
+  hf__log_target(m, index, &target);
+  int failed = hf_logs_add(m->logs, index, fd, &target, err);
+  if (failed) hf_k_close(fd);
+  else p->out_fd = fd;
+  return failed;
+}
+
+void hf__close_files(hf_manager *m, unsigned index, uint32_t incarnation) {
+  hf_proc *p = &m->proc[index];
+  if (p->out_fd > 0) hf_logs_finish(m->logs, p->out_fd);
+  if (p->own_fd > 0) hf_k_close(p->own_fd);
+  if (p->pidfd > 0) hf_k_close(p->pidfd); // leaves the epoll set with it
+  p->out_fd = p->own_fd = p->pidfd = 0;
+  char name[40];
+  hf_file_name(name, sizeof name, "own", index, incarnation);
+  (void)hf_k_unlinkat(m->dir, name, 0);
+  hf_file_name(name, sizeof name, "out", index, incarnation);
+  (void)hf_k_unlinkat(m->dir, name, 0);
+}
+
+// The environment: the definition's, then what tells the process where it belongs. Freed with free().
+static char **environment(hf_manager *m, unsigned index, uint32_t incarnation, char *attach, char *marker, hf_err *err) {
+  const hf_spec *spec = hf__spec(m, index);
+  size_t count = 0;
+  while (spec->env != NULL && spec->env[count] != NULL) count++;
+  char **env = malloc((count + 4) * sizeof *env);
+  if (env == NULL) {
+    hf_fail(err, HF_ENOMEM, "out of memory for the environment of %s", spec->name);
+    return NULL;
+  }
+  size_t n = 0;
+  for (size_t i = 0; i < count; i++)
+    if (strncmp(spec->env[i], "HOLDFAST_ID=", 12) != 0 && strncmp(spec->env[i], "HOLDFAST_ATTACH=", 16) != 0 &&
+        strncmp(spec->env[i], "HOLDFAST_DIR=", 13) != 0)
+      env[n++] = (char *)(uintptr_t)spec->env[i];
+  hf__marker(m, index, incarnation, marker, 128);
+  env[n++] = marker;
+  env[n++] = m->id_dir;
+  if (*attach) env[n++] = attach;
+  env[n] = NULL;
+  return env;
+}
+
+// HOLDFAST_ATTACH: index, incarnation, and device and inode of each passed descriptor, to be verified before use.
+static int attach_text(hf_manager *m, unsigned index, uint32_t incarnation, char *out, size_t size, hf_err *err) {
+  struct stat segment, own, bell;
+  if (hf_k_fstat(m->segment_fd, &segment) != 0 || hf_k_fstat(m->proc[index].own_fd, &own) != 0 || hf_k_fstat(m->bell, &bell) != 0)
+    return hf_fail_sys(err, "fstat", "the descriptors of a process can't be examined");
+  snprintf(out, size, "HOLDFAST_ATTACH=1:%u:%u:%d=%llu.%llu:%d=%llu.%llu:%d=%llu.%llu", index, incarnation, HF_FD_SEGMENT,
+           (unsigned long long)segment.st_dev, (unsigned long long)segment.st_ino, HF_FD_OWN, (unsigned long long)own.st_dev,
+           (unsigned long long)own.st_ino, HF_FD_BELL, (unsigned long long)bell.st_dev, (unsigned long long)bell.st_ino);
+  return 0;
+}
+
+// The child's ends of its output: two opens, so that stdout and stderr share nothing with each other or with us.
+static int open_output(hf_manager *m, unsigned index, uint32_t incarnation, int out[2], hf_err *err) {
+  char name[40];
+  hf_file_name(name, sizeof name, "out", index, incarnation);
+  for (int i = 0; i < 2; i++) {
+    out[i] = hf_k_openat(m->dir, name, O_RDWR | O_NOFOLLOW, 0);
+    if (out[i] < 0) return hf_fail_sys(err, "open", "%s can't be opened", name);
+  }
+  return 0;
+}
+
+static int spawn(hf_manager *m, unsigned index, uint32_t incarnation, pid_t *pid, int *pidfd, hf_err *err) {
+  const hf_spec *spec = hf__spec(m, index);
+  char attach[200], marker[128];
+  int out[2] = {-1, -1};
+  char **env = NULL;
+  *pid = 0;
+  int failed = hf__open_files(m, index, incarnation, true, err);
+  if (!failed) failed = attach_text(m, index, incarnation, attach, sizeof attach, err);
+  if (!failed && (env = environment(m, index, incarnation, attach, marker, err)) == NULL) failed = HF_ENOMEM;
+  if (!failed) failed = open_output(m, index, incarnation, out, err);
+  if (!failed) {
+    HF_POINT("spawn-before-clone");
+    hf_spawn_args args = {.spec = spec, .slot = &m->segment->spawn[index], .env = env, .null_fd = m->null_fd, .out_fd = out[0],
+                          .err_fd = out[1], .segment_fd = m->segment_fd, .own_fd = m->proc[index].own_fd, .bell_fd = m->bell};
+    failed = hf_spawn(&args, pid, pidfd, err);
+    HF_POINT("spawn-after-clone");
+  }
+  for (int i = 0; i < 2; i++)
+    if (out[i] >= 0) hf_k_close(out[i]);
+  free(env);
+  return failed;
+}
+
+void hf__launched(hf_manager *m, unsigned index, pid_t pid, int pidfd, uint64_t now) {
+  hf_proc *p = &m->proc[index];
+  hf_err err;
+  hf_status_word word = hf_status_word_now(m->segment, index);
+  p->pidfd = pidfd;
+  p->ended = false;
+  p->ended_ns = 0;
+  hf_status *draft = hf_status_begin(m->segment, index);
+  draft->stage = HF_STAGE_RUNNING;
+  draft->started_ns = now;
+  hf_process_facts facts;
+  draft->process = (hf_identity){.pid = pid};
+  draft->parent_is_guardian = 1;
+  if (hf_process_facts_read(pid, &facts) == 0) {
+    draft->process.start_time = facts.start_time;
+    draft->parent_is_guardian = facts.parent == m->guardian;
+  }
+  hf__move(m, index, draft, HF_STATE_STARTED, HF_WORD_INCARNATION(word), NULL);
+  if (hf__watch(m, pidfd, HF_EPOLL_DATA(HF_EPOLL_PROCESS, index), &err) != 0) {
+    // Unwatched it could end unseen: kill it, and look at it until it is gone.
+    hf__trouble(m, index, &err);
+    hf__kill_begin(m, index, now);
+  }
+  m->acknowledged = true; // rings the guardian, which takes hold of the new FIFO
+}
+
+void hf__launch_failed(hf_manager *m, unsigned index, int errnum, const char *text, uint64_t now) {
+  hf_proc *p = &m->proc[index];
+  const hf_spec *spec = hf__spec(m, index);
+  hf_status_word word = hf_status_word_now(m->segment, index);
+  hf_status *draft = hf_status_begin(m->segment, index);
+  hf_ending ending = {.spawn_failed = true, .exit_code = -1, .errnum = errnum};
+  hf_verdict verdict = hf_policy_judge(spec, &draft->history, &ending, now, hf__random(m));
+  memmove(&draft->failures[1], &draft->failures[0], sizeof draft->failures - sizeof draft->failures[0]);
+  draft->failures[0] = (hf_failure){.cause = HF_CAUSE_spawn, .phase = HF_STATE_STARTED, .exit_code = -1, .errnum = errnum,
+                                    .incarnation = HF_WORD_INCARNATION(word), .at_real_ns = hf_now_real_ns()};
+  if (draft->failure_count < HF_FAILURES_KEPT) draft->failure_count++;
+  draft->process = (hf_identity){0};
+  draft->ended_ns = now;
+  draft->settled_incarnation = HF_WORD_INCARNATION(word);
+  draft->limited = verdict.limited;
+  draft->finished = !verdict.restart;
+  draft->respawn = verdict.restart;
+  draft->next_start_ns = verdict.restart ? verdict.restart_at_ns : 0;
+  draft->stage = verdict.restart ? HF_STAGE_BACKOFF : HF_STAGE_IDLE;
+  hf_event details = {.cause = HF_CAUSE_spawn, .errnum = errnum};
+  snprintf(details.detail, sizeof details.detail, "%.95s", text);
+  hf__move(m, index, draft, HF_STATE_FAIL, HF_WORD_INCARNATION(word), &details);
+  if (verdict.limited) hf__event(m, index, HF_EVENT_limited, "the restart limit was reached");
+  hf__close_files(m, index, HF_WORD_INCARNATION(word));
+  p->ended = false;
+  hf__say(m, "%s could not be started: %s", spec->name, text);
+}
+
+void hf__launch(hf_manager *m, unsigned index, uint64_t now) {
+  hf_status_word word = hf_status_word_now(m->segment, index);
+  uint32_t incarnation = HF_WORD_INCARNATION(word) + 1;
+  hf_spawn_slot *slot = &m->segment->spawn[index];
+  hf_store_relaxed(&slot->pid, 0);
+  hf_store_relaxed(&slot->errnum, 0);
+  hf_store_relaxed(&slot->step, 0);
+  hf_store_release(&slot->incarnation, incarnation); // pairs with the acquire in adopt.c
+  hf_status *draft = hf_status_begin(m->segment, index);
+  draft->stage = HF_STAGE_SPAWNING;
+  draft->process = (hf_identity){0};
+  draft->restarts += draft->respawn ? 1 : 0;
+  draft->respawn = draft->restart_after = draft->stop_reason = 0;
+  draft->next_start_ns = draft->ready_ns = draft->ended_ns = draft->kill_at_ns = 0;
+  draft->started_ns = now;
+  m->proc[index].late_attach_seen = 0;
+  m->proc[index].tree_signalled = false;
+  m->proc[index].kills = 0;
+  if (hf__move(m, index, draft, HF_STATE_STARTED, incarnation, NULL) != 0) return;
+  HF_POINT("spawn-announced");
+  pid_t pid;
+  int pidfd;
+  hf_err err;
+  if (spawn(m, index, incarnation, &pid, &pidfd, &err) == 0) hf__launched(m, index, pid, pidfd, now);
+  else hf__launch_failed(m, index, err.errnum, err.text, now);
+}

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: MIT
+// The manager: one thread that waits on everything and decides (this loop), and two that carry output (logs.c). It keeps nothing
+// that the next one needs; it may be killed between any two instructions.
+//
+// It writes: segment. It maps requests and exits read-only. It is rung by `bell`, and rings `bell.guardian`.
+#include "supervise/manager.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/kernel.h"
+#include "process/events.h"
+#include "process/identity.h"
+#include "process/status.h"
+#include "segment/dir.h"
+#include "segment/segment.h"
+#include "supervise/bell.h"
+#include "supervise/exits.h"
+#include "supervise/spawn.h"
+
+enum { LOG_FLUSH_NS = 300000000, OWN_LOG_BYTES = 10 * 1000 * 1000, OWN_LOG_KEEP = 3 };
+
+// ---- small services -----------------------------------------------------------------------------------------------------
+
+unsigned hf__slots(const hf_manager *m) {
+  unsigned used = hf_load_acquire(&m->segment->header.slots_used); // pairs with the release in specs.c
+  return used < HF_PROCESS_MAX ? used : HF_PROCESS_MAX;
+}
+
+const hf_spec *hf__spec(const hf_manager *m, unsigned index) {
+  return m->proc[index].spec != NULL ? hf_spec_get(m->proc[index].spec) : NULL;
+}
+
+void hf__say(hf_manager *m, const char *format, ...) {
+  char text[600];
+  struct timespec now;
+  struct tm parts;
+  clock_gettime(CLOCK_REALTIME, &now);
+  gmtime_r(&now.tv_sec, &parts);
+  size_t used = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+  used += (size_t)snprintf(text + used, sizeof text - used, ".%03ldZ ", now.tv_nsec / 1000000);
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text + used, sizeof text - used, format, arguments);
+  va_end(arguments);
+  if (m->logs != NULL) hf_logs_line(m->logs, HF_PROCESS_MAX, text);
+}
+
+void hf__event(hf_manager *m, unsigned index, hf_event_type type, const char *detail) {
+  hf_event event = {.type = type, .index = index};
+  if (index < HF_PROCESS_MAX) {
+    const hf_status *s = hf_status_now(m->segment, index);
+    memcpy(event.name, s->name, sizeof event.name);
+    event.pid = s->process.pid;
+    event.incarnation = HF_WORD_INCARNATION(hf_status_word_now(m->segment, index));
+  }
+  snprintf(event.detail, sizeof event.detail, "%s", detail);
+  hf_event_append(m->segment, &event);
+}
+
+void hf__trouble(hf_manager *m, unsigned index, const hf_err *err) {
+  char text[96];
+  snprintf(text, sizeof text, "%.95s", err->text);
+  hf__event(m, index, HF_EVENT_trouble, text);
+  hf__say(m, "trouble%s%s: %s", index < HF_PROCESS_MAX ? " with " : "",
+          index < HF_PROCESS_MAX ? hf_status_now(m->segment, index)->name : "", err->text);
+}
+
+int hf__watch(hf_manager *m, int fd, uint64_t data, hf_err *err) {
+  struct epoll_event event = {.events = EPOLLIN, .data.u64 = data};
+  return hf_k_epoll_ctl(m->epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : hf_fail_sys(err, "epoll_ctl", "a descriptor can't be watched");
+}
+
+uint64_t hf__random(hf_manager *m) { // xorshift64*: the jitter needs no more
+  m->random ^= m->random >> 12;
+  m->random ^= m->random << 25;
+  m->random ^= m->random >> 27;
+  return m->random * 0x2545f4914f6cdd1du;
+}
+
+// ---- start --------------------------------------------------------------------------------------------------------------
+
+static int open_files(hf_manager *m, hf_err *err) {
+  const hf_daemon_options *o = m->options;
+  if ((m->dir = hf_dir_open(o->dir, false, err)) < 0) return m->dir;
+  if (hf_k_mkdirat(m->dir, "spec", 0700) != 0 && errno != EEXIST) return hf_fail_sys(err, "mkdir", "spec can't be made");
+  m->spec_dir = hf_k_openat(m->dir, "spec", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+  if (m->spec_dir < 0) return hf_fail_sys(err, "open", "spec can't be opened");
+  int failed = hf_segment_attach(m->dir, true, &m->segment, err);
+  if (!failed) failed = hf_requests_attach(m->dir, false, &m->requests, err);
+  if (!failed) failed = hf_exits_attach(m->dir, false, &m->exits, err);
+  if (failed) return failed;
+  if ((m->segment_fd = hf_dir_open_file(m->dir, "segment", O_RDONLY, err)) < 0) return m->segment_fd;
+  if ((m->bell = hf_bell_open(m->dir, "bell", err)) < 0) return m->bell;
+  if ((m->guardian_bell = hf_bell_open(m->dir, "bell.guardian", err)) < 0) return m->guardian_bell;
+  return 0;
+}
+
+static int open_loop(hf_manager *m, hf_err *err) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGUSR1);
+  if ((m->epoll = hf_k_epoll_create1(EPOLL_CLOEXEC)) < 0) return hf_fail_sys(err, "epoll_create1", "nothing can be awaited");
+  if ((m->timer = hf_k_timerfd_create()) < 0) return hf_fail_sys(err, "timerfd_create", "no timer can be made");
+  if ((m->signals = hf_k_signalfd(&set)) < 0) return hf_fail_sys(err, "signalfd", "signals can't be read");
+  m->guardian = getppid();
+  if ((m->guardian_fd = hf_k_pidfd_open(m->guardian)) < 0) return hf_fail_sys(err, "pidfd_open", "the guardian can't be watched: Linux 5.4 or newer is needed");
+  m->guardian_died = getppid() != m->guardian;
+  int failed = hf__watch(m, m->bell, HF_EPOLL_DATA(HF_EPOLL_BELL, 0), err);
+  if (!failed) failed = hf__watch(m, m->timer, HF_EPOLL_DATA(HF_EPOLL_TIMER, 0), err);
+  if (!failed) failed = hf__watch(m, m->signals, HF_EPOLL_DATA(HF_EPOLL_SIGNALS, 0), err);
+  if (!failed) failed = hf__watch(m, m->guardian_fd, HF_EPOLL_DATA(HF_EPOLL_GUARDIAN, 0), err);
+  return failed;
+}
+
+static void ring_self(void *context) { hf_bell_ring(((hf_manager *)context)->bell, HF_RING_ANY); }
+
+static int open_logs(hf_manager *m, hf_err *err) {
+  int failed = hf_logs_create(&m->logs, m->options->foreground, err);
+  if (failed) return failed;
+  hf_logs_on_drop(m->logs, ring_self, m);
+  char settings[8192];
+  ssize_t size = hf_dir_read(m->dir, "instance", settings, sizeof settings - 1, NULL);
+  settings[size > 0 ? size : 0] = 0;
+  hf_log_target target = {.max_bytes = OWN_LOG_BYTES, .keep = OWN_LOG_KEEP};
+  char *rest = NULL;
+  for (char *line = strtok_r(settings, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
+    if (strncmp(line, "log_dir=", 8) == 0) snprintf(target.path, sizeof target.path, "%.480s/holdfastd.log", line + 8);
+  if (m->options->once[0] == 0) snprintf(target.prefix, sizeof target.prefix, "holdfastd");
+  else target.path[0] = 0; // `run` says what its command says, and nothing else
+  return hf_logs_open_own(m->logs, HF_PROCESS_MAX, &target, err);
+}
+
+// Writes who manages. From here on readers see this manager.
+static void take_over(hf_manager *m) {
+  hf_segment_header *header = &m->segment->header;
+  hf_events_recover(m->segment);
+  uint64_t tail = hf_load_relaxed(&header->event_tail);
+  m->inherited_event = tail > 1 ? tail - 1 : 0;
+  bool first = header->manager.pid == 0;
+  if (!first) header->manager_restarts++;
+  hf_identity guardian = {0}, manager = {0};
+  (void)hf_identity_read(m->guardian, &guardian);
+  (void)hf_identity_read(getpid(), &manager);
+  header->guardian = guardian;
+  header->manager_started_mono_ns = hf_now_mono_ns();
+  header->manager = manager;
+  if (m->options->going_down) hf_store_release(&header->shutting_down, 1);
+  hf_store_release(&header->down, 0);
+}
+
+static int start(hf_manager *m, hf_err *err) {
+  // One arena, returned early: the daemon is small and stays so.
+  mallopt(M_ARENA_MAX, 1);
+  mallopt(M_TRIM_THRESHOLD, 64 * 1024);
+  int failed = open_files(m, err);
+  if (failed) return failed;
+  if ((failed = open_loop(m, err)) != 0 || (failed = open_logs(m, err)) != 0) return failed;
+  m->null_fd = hf_k_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
+  if (m->null_fd < 0) return hf_fail_sys(err, "open", "/dev/null can't be opened");
+  if ((failed = hf_spawn_reserve(m->null_fd, err)) != 0) return failed;
+  snprintf(m->id_dir, sizeof m->id_dir, "HOLDFAST_DIR=%s", m->options->dir);
+  m->random = hf_now_mono_ns() * 2 + 1;
+  m->once_code = -1;
+  m->hurry = m->options->hurry;
+  take_over(m);
+  hf__event(m, UINT32_MAX, HF_EVENT_manager, m->segment->header.manager_restarts ? "it took over what lives" : "it is the first");
+  hf__say(m, "holdfastd %d manages %s", (int)getpid(), m->options->dir);
+  uint64_t now = hf_now_mono_ns();
+  hf__specs_scan(m, now);
+  hf__adopt(m, now);
+  return 0;
+}
+
+// ---- loop ---------------------------------------------------------------------------------------------------------------
+
+// The guardian is dead: this very process becomes it, by executing itself anew. No forked image ever goes on running.
+static void become_guardian(hf_manager *m) {
+  hf_logs_destroy(m->logs, LOG_FLUSH_NS);
+  m->next = *m->options;
+  m->next.manager = false;
+  m->next.hurry = m->hurry;
+  m->next.going_down = hf_load_relaxed(&m->segment->header.shutting_down) != 0;
+  hf_daemon_argv arguments;
+  hf_daemon_arguments(&m->next, &arguments);
+  // hf_daemon_arguments names HF_KEEP_LOCK, which is where the guardian had put the lock. It must survive this exec.
+  if (m->next.lock_fd >= 0) (void)hf_k_fcntl(m->next.lock_fd, F_SETFD, 0);
+  if (m->next.ready_fd >= 0) (void)hf_k_fcntl(m->next.ready_fd, F_SETFD, 0);
+  extern char **environ;
+  (void)hf_k_execve("/proc/self/exe", arguments.argv, environ);
+  _exit(70); // the lock is free now: `holdfast up` starts both again, and they adopt
+}
+
+static void read_signals(hf_manager *m) {
+  struct signalfd_siginfo info;
+  while (hf_k_read(m->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+    if (info.ssi_signo == SIGUSR1) m->hurry = true;
+    hf_store_release(&m->segment->header.shutting_down, 1);
+  }
+}
+
+static void take_shutdown(hf_manager *m) {
+  static bool told;
+  if (hf_load_acquire(&m->requests->header.shutdown)) hf_store_release(&m->segment->header.shutting_down, 1);
+  if (told || !hf_load_relaxed(&m->segment->header.shutting_down)) return;
+  told = true;
+  hf__event(m, UINT32_MAX, HF_EVENT_down, m->hurry ? "its owner died" : "it was asked to end");
+  hf__say(m, "the instance is being stopped%s", m->hurry ? ": its owner died" : "");
+}
+
+static void step_all(hf_manager *m, uint64_t now) {
+  for (int pass = 0; pass < 8; pass++) {
+    m->look_again = false;
+    for (unsigned i = 0; i < hf__slots(m); i++) hf__step(m, i, now);
+    if (!m->look_again) return;
+  }
+  if (hf__slots(m) > 0) m->proc[0].look_at_ns = now + 1000000;
+}
+
+// Notes what output was dropped, where somebody may read it.
+static void note_drops(hf_manager *m) {
+  for (unsigned i = 0; i < hf__slots(m); i++) {
+    uint64_t dropped = hf_logs_dropped(m->logs, i);
+    const hf_status *s = hf_status_now(m->segment, i);
+    if (s->name[0] == 0 || dropped <= s->dropped_bytes) continue;
+    hf_status_word word = hf_status_word_now(m->segment, i);
+    bool first = s->dropped_bytes == 0;
+    hf_status *draft = hf_status_begin(m->segment, i);
+    draft->dropped_bytes = dropped;
+    hf__move(m, i, draft, (hf_state)HF_WORD_STATE(word), HF_WORD_INCARNATION(word), NULL);
+    if (first) hf__event(m, i, HF_EVENT_dropped, "the disk is slow or full; see its log for how much");
+  }
+}
+
+static void arm_timer(hf_manager *m) {
+  uint64_t soonest = 0;
+  for (unsigned i = 0; i < hf__slots(m); i++) {
+    uint64_t when = m->proc[i].look_at_ns;
+    if (when != 0 && (soonest == 0 || when < soonest)) soonest = when;
+  }
+  if (soonest == m->timer_ns) return;
+  if (hf_k_timerfd_settime(m->timer, soonest) == 0) m->timer_ns = soonest;
+}
+
+static void wait_for_something(hf_manager *m, unsigned *rung, bool *ended) {
+  struct epoll_event events[64];
+  int n = hf_k_epoll_wait(m->epoll, events, 64, -1);
+  for (int i = 0; i < n; i++) {
+    unsigned kind = (unsigned)(events[i].data.u64 >> 32), index = (unsigned)events[i].data.u64;
+    uint64_t expirations;
+    if (kind == HF_EPOLL_BELL) *rung |= hf_bell_drain(m->bell);
+    else if (kind == HF_EPOLL_SIGNALS) read_signals(m);
+    else if (kind == HF_EPOLL_GUARDIAN) m->guardian_died = true;
+    else if (kind == HF_EPOLL_TIMER && read(m->timer, &expirations, sizeof expirations) > 0) m->timer_ns = 0;
+    else if (kind == HF_EPOLL_PROCESS && m->proc[index].pidfd > 0 && !m->proc[index].ended) {
+      m->proc[index].ended = *ended = true;
+      (void)hf_k_epoll_ctl(m->epoll, EPOLL_CTL_DEL, m->proc[index].pidfd, NULL); // it stays readable
+    }
+  }
+}
+
+static bool all_rest(const hf_manager *m) {
+  for (unsigned i = 0; i < hf__slots(m); i++)
+    if (hf_status_now(m->segment, i)->stage > HF_STAGE_BACKOFF) return false;
+  return true;
+}
+
+static void publish(hf_manager *m) {
+  if (m->acknowledged) hf_bell_ring(m->guardian_bell, HF_RING_ANY);
+  m->acknowledged = false;
+  hf_changes_publish(m->segment);
+}
+
+static int finish(hf_manager *m) {
+  hf__say(m, "holdfastd %d ends: everything is stopped", (int)getpid());
+  hf_logs_destroy(m->logs, 2000000000u);
+  hf_store_release(&m->segment->header.down, 1);
+  atomic_fetch_add_explicit(&m->segment->header.changes, 1, memory_order_release);
+  publish(m);
+  return m->once_code > 0 ? m->once_code : 0;
+}
+
+static int loop(hf_manager *m) {
+  unsigned rung = HF_RUNG_ANY;
+  bool ended = false;
+  for (;;) {
+    uint64_t now = hf_now_mono_ns();
+    if (ended || (rung & (HF_RUNG_NOTE | HF_RUNG_ANY)))
+      for (unsigned i = 0; i < hf__slots(m); i++)
+        if (m->proc[i].ended) hf__step(m, i, now); // recovery comes first
+    if (rung & HF_RUNG_NOTE) hf__strangers_acknowledge(m);
+    take_shutdown(m);
+    if (hf_load_acquire(&m->requests->header.specs_wanted) != m->specs_seen) hf__specs_scan(m, now);
+    step_all(m, now);
+    if (rung & HF_RUNG_ANY) note_drops(m);
+    if (m->once_code >= 0) hf_store_release(&m->segment->header.shutting_down, 1);
+    publish(m);
+    if (m->options->ready_fd >= 0) {
+      // Told once: the next managers get no such descriptor.
+      ssize_t told = hf_k_write(m->options->ready_fd, "ready\n", 6);
+      if (told != 6) hf__say(m, "whoever started this instance could not be told that it is ready");
+      hf_k_close(m->options->ready_fd);
+      ((hf_daemon_options *)(uintptr_t)m->options)->ready_fd = -1;
+    }
+    if (hf_load_relaxed(&m->segment->header.shutting_down) && all_rest(m)) return finish(m);
+    if (m->guardian_died) become_guardian(m);
+    arm_timer(m);
+    rung = 0;
+    ended = false;
+    wait_for_something(m, &rung, &ended);
+  }
+}
+
+int hf_manager_run(hf_daemon_options *options) {
+  hf_manager *m = calloc(1, sizeof *m);
+  hf_err err;
+  if (m == NULL) return HF_EXIT_REFUSED;
+  m->options = options;
+  if (start(m, &err) != 0) {
+    fprintf(stderr, "holdfastd: %s\n", err.text);
+    return HF_EXIT_REFUSED;
+  }
+  return loop(m);
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+// The manager's private state, shared by its files: manager.c (start, loop), specs.c (definitions), requests.c (what operators
+// want), step.c (one process, one step), launch.c (spawning), ending.c (how it ended), adopt.c (what a dead manager left).
+// Nothing here outlives the manager, and nothing that the next one needs is only here.
+#ifndef HF_SUPERVISE_MANAGER_H
+#define HF_SUPERVISE_MANAGER_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "process/spec.h"
+#include "segment/layout.h"
+#include "supervise/daemon.h"
+#include "supervise/logs.h"
+#include "supervise/tree.h"
+
+// One process, as the living manager holds it.
+typedef struct hf_proc {
+  hf_spec_owned *spec; // NULL: none, or it was removed
+  int pidfd;           // 0: none
+  int own_fd;          // 0: none
+  int out_fd;          // 0: none; the reading end, which belongs to logs
+  bool ended;          // its pidfd is readable
+  bool removing;       // its definition is gone
+  bool tree_signalled; // cleaning: its group was killed
+  uint8_t late_attach_seen;
+  uint16_t kills; // looks that found something to kill
+  uint64_t ended_ns;   // when we saw the end
+  uint64_t look_at_ns; // when to look again, 0: not before something happens
+} hf_proc;
+
+typedef struct hf_manager {
+  const hf_daemon_options *options;
+  hf_daemon_options next; // for the exec as guardian
+  int dir, spec_dir, epoll, bell, guardian_bell, timer, signals, guardian_fd, null_fd, segment_fd;
+  pid_t guardian;
+  hf_segment *segment;
+  hf_requests *requests;
+  hf_exits *exits;
+  hf_logs *logs;
+  char id_dir[HF_DIR_BYTES_MAX + 16]; // "HOLDFAST_DIR=…"
+  uint64_t timer_ns;    // what the timer is set to, 0: nothing
+  uint64_t specs_seen;  // requests.specs_wanted as last scanned
+  uint64_t random;      // state of the jitter
+  uint64_t inherited_event; // sequence of the last event of the dead manager, 0: none
+  bool acknowledged;    // ring the guardian before sleeping
+  bool look_again;      // something changed that others may wait for
+  bool guardian_died;
+  bool hurry;
+  int once_code;        // exit code of --once, -1: not yet
+  unsigned orphan_next;
+  pid_t orphans[16];    // told of already
+  hf_proc proc[HF_PROCESS_MAX];
+} hf_manager;
+
+enum { HF_EPOLL_BELL = 1, HF_EPOLL_TIMER, HF_EPOLL_SIGNALS, HF_EPOLL_GUARDIAN, HF_EPOLL_PROCESS };
+#define HF_EPOLL_DATA(kind, index) ((uint64_t)(kind) << 32 | (uint64_t)(index))
+
+// ---- manager.c ----
+void hf__say(hf_manager *m, const char *format, ...) __attribute__((format(printf, 2, 3))); // a line in holdfastd.log
+void hf__trouble(hf_manager *m, unsigned index, const hf_err *err); // an event and a line
+void hf__event(hf_manager *m, unsigned index, hf_event_type type, const char *detail);
+int hf__watch(hf_manager *m, int fd, uint64_t data, hf_err *err);
+uint64_t hf__random(hf_manager *m);
+const hf_spec *hf__spec(const hf_manager *m, unsigned index); // NULL where there is none
+unsigned hf__slots(const hf_manager *m);
+
+// ---- specs.c ----
+void hf__specs_scan(hf_manager *m, uint64_t now_ns); // takes in what changed in spec/
+void hf__slot_free(hf_manager *m, unsigned index);   // its definition is gone and nothing lives
+void hf__log_target(const hf_manager *m, unsigned index, hf_log_target *out);
+
+// ---- requests.c ----
+void hf__request_take(hf_manager *m, unsigned index, uint64_t now_ns);
+bool hf__should_run(const hf_manager *m, unsigned index);
+bool hf__depends_ready(const hf_manager *m, unsigned index, char waiting_for[HF_NAME_SIZE]);
+bool hf__has_living_dependents(const hf_manager *m, unsigned index);
+
+// ---- step.c ----
+void hf__step(hf_manager *m, unsigned index, uint64_t now_ns);
+// Commits the draft with a state, recording the move in the log unless the dead manager had done so already.
+int hf__move(hf_manager *m, unsigned index, hf_status *draft, hf_state to, uint32_t incarnation, const hf_event *details);
+void hf__walk(hf_manager *m, unsigned index, hf_state to); // through every state on the way
+bool hf__living_stage(unsigned stage);
+
+// ---- launch.c ----
+void hf__launch(hf_manager *m, unsigned index, uint64_t now_ns);
+void hf__launched(hf_manager *m, unsigned index, pid_t pid, int pidfd, uint64_t now_ns);
+void hf__launch_failed(hf_manager *m, unsigned index, int errnum, const char *text, uint64_t now_ns);
+int hf__open_files(hf_manager *m, unsigned index, uint32_t incarnation, bool create, hf_err *err);
+void hf__close_files(hf_manager *m, unsigned index, uint32_t incarnation);
+void hf__marker(const hf_manager *m, unsigned index, uint32_t incarnation, char *out, size_t size); // "HOLDFAST_ID=…"
+
+// ---- ending.c ----
+void hf__stop_begin(hf_manager *m, unsigned index, int reason, bool restart_after, uint64_t now_ns);
+void hf__stop_signal(hf_manager *m, unsigned index); // to the process group
+void hf__kill_begin(hf_manager *m, unsigned index, uint64_t now_ns);
+void hf__kill_again(hf_manager *m, unsigned index, uint64_t now_ns);
+bool hf__ended(hf_manager *m, unsigned index, uint64_t now_ns); // false: the note is not there yet
+bool hf__clean(hf_manager *m, unsigned index, uint64_t now_ns); // false: something of the tree is left
+void hf__strangers_acknowledge(hf_manager *m);
+
+// ---- adopt.c ----
+void hf__adopt(hf_manager *m, uint64_t now_ns);
+
+#endif

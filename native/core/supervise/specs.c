@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+// Definitions: what lies in spec/ is compared with what the status says, and the difference is applied. A file that can't be read
+// changes nothing: the definition that was there goes on.
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/kernel.h"
+#include "process/policy.h"
+#include "process/status.h"
+#include "segment/dir.h"
+#include "supervise/manager.h"
+
+static uint64_t checksum(const void *bytes, size_t size) {
+  uint64_t hash = 0xcbf29ce484222325u; // FNV-1a
+  for (size_t i = 0; i < size; i++) hash = (hash ^ ((const unsigned char *)bytes)[i]) * 0x100000001b3u;
+  return hash;
+}
+
+// What is left of a definition when everything that can change while it runs is put to its default.
+static int program_checksum(const hf_spec *spec, uint64_t *out, hf_err *err) {
+  hf_spec program = *spec, defaults;
+  hf_spec_init(&defaults);
+  program.ready = defaults.ready;
+  program.restart = defaults.restart;
+  program.enabled = defaults.enabled;
+  program.stop_signal = defaults.stop_signal;
+  program.stop_timeout_ns = defaults.stop_timeout_ns;
+  program.start_timeout_ns = defaults.start_timeout_ns;
+  program.alive_for_ns = defaults.alive_for_ns;
+  program.backoff_first_ns = defaults.backoff_first_ns;
+  program.backoff_from_ns = defaults.backoff_from_ns;
+  program.backoff_max_ns = defaults.backoff_max_ns;
+  program.backoff_reset_after_ns = defaults.backoff_reset_after_ns;
+  program.backoff_factor = defaults.backoff_factor;
+  program.backoff_jitter = defaults.backoff_jitter;
+  program.limit_count = defaults.limit_count;
+  program.limit_within_ns = defaults.limit_within_ns;
+  program.log_max_bytes = defaults.log_max_bytes;
+  program.log_keep = defaults.log_keep;
+  program.log_file = NULL;
+  program.depends_count = 0;
+  ssize_t size = hf_spec_encode(&program, NULL, 0, err);
+  if (size < 0) return (int)size;
+  void *bytes = malloc((size_t)size);
+  if (bytes == NULL) return hf_fail(err, HF_ENOMEM, "out of memory for a definition");
+  ssize_t written = hf_spec_encode(&program, bytes, (size_t)size, err);
+  if (written > 0) *out = checksum(bytes, (size_t)written);
+  free(bytes);
+  return written < 0 ? (int)written : 0;
+}
+
+void hf__log_target(const hf_manager *m, unsigned index, hf_log_target *out) {
+  const hf_spec *spec = hf__spec(m, index);
+  memset(out, 0, sizeof *out);
+  if (spec == NULL) return;
+  if (spec->log_file != NULL) snprintf(out->path, sizeof out->path, "%s", spec->log_file);
+  if (m->options->once[0] == 0) snprintf(out->prefix, sizeof out->prefix, "%s", spec->name);
+  out->max_bytes = spec->log_max_bytes;
+  out->keep = spec->log_keep;
+}
+
+static int find_slot(hf_manager *m, const char *name) {
+  int freed = -1;
+  for (unsigned i = 0; i < hf__slots(m); i++) {
+    const char *there = hf_status_now(m->segment, i)->name;
+    if (strcmp(there, name) == 0) return (int)i;
+    if (there[0] == 0 && freed < 0) freed = (int)i;
+  }
+  if (freed >= 0) return freed;
+  return hf__slots(m) < HF_PROCESS_MAX ? (int)hf__slots(m) : -1;
+}
+
+// A name that was not there: the slot begins anew, its incarnations go on counting.
+static void define(hf_manager *m, unsigned index, const hf_spec *spec, uint64_t sum, uint64_t program) {
+  static uint64_t order;
+  for (unsigned i = 0; i < hf__slots(m); i++)
+    if (hf_status_now(m->segment, i)->defined_order > order) order = hf_status_now(m->segment, i)->defined_order;
+  hf_status_word word = hf_status_word_now(m->segment, index);
+  hf_status *draft = hf_status_begin(m->segment, index);
+  uint32_t generation = draft->generation + 1;
+  memset(draft, 0, sizeof *draft);
+  memcpy(draft->name, spec->name, sizeof draft->name);
+  draft->generation = generation;
+  draft->wanted = spec->start == HF_START_AUTO ? HF_WANTED_RUN : HF_WANTED_STOP;
+  draft->enabled = spec->enabled;
+  draft->start_kind = spec->start;
+  draft->spec_checksum = sum;
+  draft->program_checksum = program;
+  draft->defined_order = ++order;
+  draft->event_sequence = hf_load_relaxed(&m->segment->header.event_tail) - 1;
+  hf_err err;
+  // A slot's state is STOPPED when it was freed; a slot that was never used has the word 0, which is FAIL: see hf__slot_free.
+  if (hf_status_commit(m->segment, index, HF_STATE_STOPPED, HF_WORD_INCARNATION(word), &err) != 0) hf__trouble(m, index, &err);
+  if (index >= hf__slots(m)) hf_store_release(&m->segment->header.slots_used, index + 1); // pairs with the acquire in hf__slots
+  hf__event(m, index, HF_EVENT_defined, "");
+}
+
+static void redefine(hf_manager *m, unsigned index, const hf_spec *spec, uint64_t sum, uint64_t program, uint64_t now) {
+  hf_status_word word = hf_status_word_now(m->segment, index);
+  hf_status *draft = hf_status_begin(m->segment, index);
+  bool changed = draft->program_checksum != program, living = hf__living_stage(draft->stage);
+  bool wanted = draft->wanted == HF_WANTED_RUN;
+  draft->spec_checksum = sum;
+  draft->program_checksum = program;
+  draft->enabled = spec->enabled;
+  draft->start_kind = spec->start;
+  if (changed && wanted && !living) {
+    draft->finished = draft->limited = 0;
+    draft->next_start_ns = 0;
+    hf_policy_forgive(&draft->history);
+  }
+  if (changed && wanted && living && draft->stage != HF_STAGE_RUNNING) draft->restart_after = 1;
+  unsigned stage = draft->stage;
+  hf__move(m, index, draft, (hf_state)HF_WORD_STATE(word), HF_WORD_INCARNATION(word), NULL);
+  hf__event(m, index, HF_EVENT_redefined, changed ? "it is restarted" : "it goes on");
+  if (changed && wanted && stage == HF_STAGE_RUNNING && spec->enabled) hf__stop_begin(m, index, HF_STOP_ASKED, true, now);
+  hf_log_target target;
+  hf__log_target(m, index, &target);
+  hf_logs_retarget(m->logs, index, &target);
+}
+
+static void refuse(hf_manager *m, const char *name, const hf_err *err) {
+  char text[160];
+  snprintf(text, sizeof text, "%.31s: %.120s", name, err->text);
+  hf__event(m, UINT32_MAX, HF_EVENT_refused, text);
+  hf__say(m, "the definition spec/%s was refused: %s", name, err->text);
+}
+
+static void take(hf_manager *m, const char *name, const void *bytes, size_t size, uint64_t now) {
+  hf_err err;
+  hf_spec_owned *owned = NULL;
+  uint64_t sum = checksum(bytes, size), program = 0;
+  int index = find_slot(m, name);
+  if (index >= 0 && m->proc[index].spec != NULL && !m->proc[index].removing && hf_status_now(m->segment, (unsigned)index)->spec_checksum == sum)
+    return;
+  int failed = hf_spec_decode(&owned, bytes, size, &err);
+  if (!failed && strcmp(hf_spec_get(owned)->name, name) != 0) failed = hf_fail(&err, HF_ESPEC, "it names %s", hf_spec_get(owned)->name);
+  if (!failed) failed = program_checksum(hf_spec_get(owned), &program, &err);
+  if (!failed && index < 0) failed = hf_fail(&err, HF_EFULL, "there are %d processes already, and no more are possible", HF_PROCESS_MAX);
+  if (failed) {
+    refuse(m, name, &err);
+    if (owned != NULL) hf_spec_free(owned);
+    return;
+  }
+  hf_proc *p = &m->proc[index];
+  hf_spec_owned *old = p->spec;
+  p->spec = owned;
+  p->removing = false;
+  const hf_status *s = hf_status_now(m->segment, (unsigned)index);
+  if (s->name[0] == 0) define(m, (unsigned)index, hf_spec_get(owned), sum, program);
+  else if (s->spec_checksum != sum) redefine(m, (unsigned)index, hf_spec_get(owned), sum, program, now);
+  if (old != NULL) hf_spec_free(old);
+}
+
+void hf__slot_free(hf_manager *m, unsigned index) {
+  hf__event(m, index, HF_EVENT_removed, "");
+  hf_status_word word = hf_status_word_now(m->segment, index);
+  hf_state state = (hf_state)HF_WORD_STATE(word);
+  hf_status *draft = hf_status_begin(m->segment, index);
+  uint32_t generation = draft->generation;
+  memset(draft, 0, sizeof *draft);
+  draft->generation = generation;
+  hf_err err;
+  if (hf_status_commit(m->segment, index, state, HF_WORD_INCARNATION(word), &err) != 0) hf__trouble(m, index, &err);
+  if (m->proc[index].spec != NULL) hf_spec_free(m->proc[index].spec);
+  m->proc[index] = (hf_proc){0};
+}
+
+void hf__specs_scan(hf_manager *m, uint64_t now) {
+  uint64_t wanted = hf_load_acquire(&m->requests->header.specs_wanted); // pairs with the release of the operator's count
+  int fd = hf_k_openat(m->spec_dir, ".", O_RDONLY | O_DIRECTORY, 0);
+  DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+  static char bytes[HF_SPEC_BYTES_MAX];
+  bool seen[HF_PROCESS_MAX] = {false};
+  if (entries == NULL) {
+    hf_err err;
+    hf_fail_sys(&err, "open", "the definitions can't be listed");
+    hf__trouble(m, UINT32_MAX, &err);
+    return;
+  }
+  for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
+    hf_err err;
+    if (hf_name_check(entry->d_name, NULL) != 0 || strstr(entry->d_name, ".tmp.") != NULL) continue;
+    ssize_t size = hf_dir_read(m->spec_dir, entry->d_name, bytes, sizeof bytes, &err);
+    if (size >= 0) take(m, entry->d_name, bytes, (size_t)size, now);
+    else if (size != HF_ENOENT) refuse(m, entry->d_name, &err);
+    int index = size == HF_ENOENT ? -1 : find_slot(m, entry->d_name);
+    if (index >= 0) seen[index] = true;
+  }
+  closedir(entries);
+  for (unsigned i = 0; i < hf__slots(m); i++)
+    if (!seen[i] && hf_status_now(m->segment, i)->name[0] != 0) m->proc[i].removing = true;
+  m->specs_seen = wanted;
+  hf_store_release(&m->segment->header.specs_done, wanted); // pairs with the acquire in hf_operator_instance
+}

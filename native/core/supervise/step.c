@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+// One process, one step: looks at all that is known of it and does the next thing, until there is nothing to do now. It is the
+// same for a process that this manager started and for one that it adopted, because it only looks at what is shared.
+//
+//   IDLE -----------> SPAWNING -> RUNNING -> STOPPING -> KILLING
+//     ^ wanted           |           |           |          |
+//     |                  |           +-----------+----------+ it ended: judged, recorded, restart planned
+//     |                  v           v
+//     +---- BACKOFF <--- CLEANING (its tree is killed until none is left, the guardian may reap, files go)
+#include <string.h>
+
+#include "base/kernel.h"
+#include "process/events.h"
+#include "process/state.h"
+#include "process/status.h"
+#include "segment/segment.h"
+#include "supervise/manager.h"
+
+enum { STEPS_MAX = 16 };
+
+bool hf__living_stage(unsigned stage) { return stage >= HF_STAGE_SPAWNING && stage <= HF_STAGE_KILLING; }
+
+// The dead manager may have logged this very move before it could commit it: then the log has it already.
+static bool logged_already(hf_manager *m, unsigned index, const hf_status *draft, hf_state to, uint32_t incarnation) {
+  hf_event last;
+  if (m->inherited_event == 0 || m->inherited_event <= draft->event_sequence) return false;
+  if (hf_event_read(m->segment, m->inherited_event, &last) != 1) return false;
+  return last.type == HF_EVENT_state && last.index == index && last.incarnation == incarnation && last.to == (uint8_t)to;
+}
+
+int hf__move(hf_manager *m, unsigned index, hf_status *draft, hf_state to, uint32_t incarnation, const hf_event *details) {
+  hf_status_word word = hf_status_word_now(m->segment, index);
+  hf_state from = (hf_state)HF_WORD_STATE(word);
+  if (from != to || incarnation != HF_WORD_INCARNATION(word)) {
+    if (logged_already(m, index, draft, to, incarnation)) {
+      draft->event_sequence = m->inherited_event;
+      m->inherited_event = 0;
+    } else {
+      hf_event event = {.errnum = 0};
+      if (details != NULL) event = *details;
+      event.type = HF_EVENT_state;
+      event.index = index;
+      event.incarnation = incarnation;
+      event.pid = draft->process.pid;
+      event.from = (uint8_t)from;
+      event.to = (uint8_t)to;
+      memcpy(event.name, draft->name, sizeof event.name);
+      draft->event_sequence = hf_event_append(m->segment, &event);
+    }
+    m->look_again = true; // others may depend on it
+  }
+  hf_err err;
+  int failed = hf_status_commit(m->segment, index, to, incarnation, &err);
+  if (failed) hf__trouble(m, index, &err);
+  return failed;
+}
+
+void hf__walk(hf_manager *m, unsigned index, hf_state to) {
+  for (int guard = 0; guard < HF_STATE_COUNT; guard++) {
+    hf_status_word word = hf_status_word_now(m->segment, index);
+    hf_state at = (hf_state)HF_WORD_STATE(word);
+    if (at == to) return;
+    int next = hf_state_next(at, to);
+    if (next < 0) return;
+    hf_status *draft = hf_status_begin(m->segment, index);
+    if (next == HF_STATE_READY) {
+      if (draft->ready_ns == 0) draft->ready_ns = hf_now_mono_ns();
+      draft->settled_incarnation = HF_WORD_INCARNATION(word);
+    }
+    if (hf__move(m, index, draft, (hf_state)next, HF_WORD_INCARNATION(word), NULL) != 0) return;
+  }
+}
+
+static void sooner(hf_proc *p, uint64_t when) {
+  if (p->look_at_ns == 0 || when < p->look_at_ns) p->look_at_ns = when;
+}
+
+// What the process has declared, or the time that makes it READY without a word, or the time that is over.
+static void watch_phase(hf_manager *m, unsigned index, uint64_t now) {
+  hf_proc *p = &m->proc[index];
+  const hf_spec *spec = hf__spec(m, index);
+  const hf_status *s = hf_status_now(m->segment, index);
+  hf_status_word word = hf_status_word_now(m->segment, index);
+  hf_state at = (hf_state)HF_WORD_STATE(word);
+  uint64_t phase = hf_own_phase_read(p->own_fd > 0 ? p->own_fd : -1, index, HF_WORD_INCARNATION(word));
+  if (phase != 0) {
+    hf_state declared = (hf_state)HF_PHASE_STATE(phase);
+    if (at == HF_STATE_READY && declared == HF_STATE_BOOTING) {
+      if (!p->late_attach_seen) hf__event(m, index, HF_EVENT_attached, "it attached after it was taken for READY");
+      p->late_attach_seen = 1;
+    } else {
+      hf__walk(m, index, declared);
+    }
+    at = (hf_state)HF_WORD_STATE(hf_status_word_now(m->segment, index));
+  }
+  if (at == HF_STATE_READY || spec == NULL) return;
+  bool call = spec->ready == HF_READY_CALL;
+  if (spec->ready == HF_READY_ALIVE || (spec->ready == HF_READY_AUTO && phase == 0)) {
+    uint64_t when = s->started_ns + spec->alive_for_ns;
+    if (now >= when) hf__walk(m, index, HF_STATE_READY);
+    else sooner(p, when);
+  } else if (call && spec->start_timeout_ns != 0 && s->ready_ns == 0) {
+    uint64_t when = s->started_ns + spec->start_timeout_ns;
+    if (now < when) {
+      sooner(p, when);
+      return;
+    }
+    hf__stop_begin(m, index, HF_STOP_TIMED_OUT, false, now);
+  }
+}
+
+// Nothing lives: start it, plan it, or leave it. True if something was done.
+static bool step_resting(hf_manager *m, unsigned index, uint64_t now) {
+  hf_proc *p = &m->proc[index];
+  const hf_status *s = hf_status_now(m->segment, index);
+  hf_status_word word = hf_status_word_now(m->segment, index);
+  if (p->removing) {
+    hf__slot_free(m, index);
+    return false;
+  }
+  if (!hf__should_run(m, index)) {
+    bool backing_off = s->stage == HF_STAGE_BACKOFF;
+    if (!backing_off && s->waiting_for[0] == 0) return false;
+    hf_status *draft = hf_status_begin(m->segment, index);
+    draft->stage = HF_STAGE_IDLE;
+    draft->next_start_ns = 0;
+    draft->respawn = 0;
+    draft->waiting_for[0] = 0;
+    // A stop during back-off: FAIL becomes STOPPED. A limit that was reached stays FAIL.
+    hf_state state = (hf_state)HF_WORD_STATE(word);
+    if (backing_off && !s->limited) state = HF_STATE_STOPPED;
+    hf__move(m, index, draft, state, HF_WORD_INCARNATION(word), NULL);
+    return false;
+  }
+  if (s->next_start_ns > now) {
+    sooner(p, s->next_start_ns);
+    return false;
+  }
+  char waiting_for[HF_NAME_SIZE];
+  bool ready = hf__depends_ready(m, index, waiting_for);
+  if (strcmp(waiting_for, s->waiting_for) != 0) {
+    hf_status *draft = hf_status_begin(m->segment, index);
+    memcpy(draft->waiting_for, waiting_for, sizeof draft->waiting_for);
+    hf__move(m, index, draft, (hf_state)HF_WORD_STATE(word), HF_WORD_INCARNATION(word), NULL);
+  }
+  if (!ready) return false;
+  hf__launch(m, index, now);
+  return true;
+}
+
+// It lives. True if something was done that needs another look.
+static bool step_living(hf_manager *m, unsigned index, uint64_t now) {
+  hf_proc *p = &m->proc[index];
+  if (p->ended) return hf__ended(m, index, now);
+  const hf_status *s = hf_status_now(m->segment, index);
+  if (s->stage == HF_STAGE_RUNNING) {
+    watch_phase(m, index, now);
+    s = hf_status_now(m->segment, index);
+    if (s->stage == HF_STAGE_RUNNING && !hf__should_run(m, index)) {
+      bool held = hf_load_relaxed(&m->segment->header.shutting_down) && !m->hurry && hf__has_living_dependents(m, index);
+      if (!held) hf__stop_begin(m, index, HF_STOP_ASKED, false, now);
+    }
+    s = hf_status_now(m->segment, index);
+  }
+  if (s->stage == HF_STAGE_STOPPING) {
+    if (now >= s->kill_at_ns) hf__kill_begin(m, index, now);
+    else sooner(p, s->kill_at_ns);
+  } else if (s->stage == HF_STAGE_KILLING && p->look_at_ns == 0) {
+    hf__kill_again(m, index, now);
+  }
+  return false;
+}
+
+void hf__step(hf_manager *m, unsigned index, uint64_t now) {
+  hf_proc *p = &m->proc[index];
+  const hf_status *s = hf_status_now(m->segment, index);
+  if (s->name[0] == 0) return;
+  hf__request_take(m, index, now);
+  if (p->look_at_ns <= now) p->look_at_ns = 0;
+  for (int i = 0; i < STEPS_MAX; i++) {
+    unsigned stage = hf_status_now(m->segment, index)->stage;
+    bool more;
+    if (stage == HF_STAGE_IDLE || stage == HF_STAGE_BACKOFF) more = step_resting(m, index, now);
+    else if (stage == HF_STAGE_CLEANING) more = hf__clean(m, index, now);
+    else more = step_living(m, index, now);
+    if (!more) return;
+  }
+  sooner(p, now + 1000000); // it goes round fast (a spawn that fails at once without back-off): let the others have their turn
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+// Finding a tree. While its main process lives, everything below it is found by the children files. When it has died its
+// orphans belong to the guardian, and are told apart by process group, session, or the marker in their environment. Each found
+// one is pinned by a pidfd before it is signalled, so that no reused pid is ever hit.
+#include "supervise/tree.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/kernel.h"
+#include "process/identity.h"
+
+enum { MEMBERS_MAX = 4096, FREEZE_PASSES = 8 };
+
+typedef struct members {
+  const hf_tree *tree;
+  int count, frozen; // frozen: how many of them were stopped already
+  int capacity;
+  struct member {
+    pid_t pid;
+    int pidfd;
+  } * list;
+} members;
+
+static bool has(const members *m, pid_t pid) {
+  for (int i = 0; i < m->count; i++)
+    if (m->list[i].pid == pid) return true;
+  return false;
+}
+
+// Takes a process into the list if it lives: pinned first, then looked at.
+static void take(members *m, pid_t pid) {
+  if (has(m, pid) || m->count >= MEMBERS_MAX) return;
+  if (m->count == m->capacity) {
+    int more = m->capacity ? m->capacity * 2 : 16;
+    void *list = realloc(m->list, (size_t)more * sizeof *m->list);
+    if (list == NULL) return; // found again at the next look
+    m->list = list;
+    m->capacity = more;
+  }
+  int fd = hf_k_pidfd_open(pid);
+  if (fd < 0) return;
+  hf_process_facts facts;
+  if (hf_process_facts_read(pid, &facts) != 0 || facts.state == 'Z' || facts.state == 'X') {
+    hf_k_close(fd);
+    return;
+  }
+  m->list[m->count++] = (struct member){pid, fd};
+}
+
+static bool take_child(pid_t pid, void *context) {
+  take(context, pid);
+  return true;
+}
+
+// Everything below what is in the list already; the list grows while it is walked.
+static void take_descendants(members *m, int from) {
+  for (int i = from; i < m->count; i++) hf_children_each(m->list[i].pid, take_child, m);
+}
+
+static bool belongs(const hf_tree *tree, pid_t pid, const hf_process_facts *facts) {
+  if (facts->group == tree->main.pid || facts->session == tree->main.pid) return true;
+  return hf_environment_has(pid, tree->marker) && hf_environment_has(pid, tree->dir_marker);
+}
+
+// A child of the guardian that is no incarnation: whose is it?
+static bool take_orphan(pid_t pid, void *context) {
+  members *m = context;
+  const hf_tree *tree = m->tree;
+  if (tree->is_known(pid, tree->context) || has(m, pid)) return true;
+  hf_process_facts facts;
+  if (hf_process_facts_read(pid, &facts) != 0 || facts.state == 'Z' || facts.state == 'X') return true;
+  if (belongs(tree, pid, &facts)) take(m, pid);
+  else if (tree->unattributed != NULL) tree->unattributed(pid, tree->context);
+  return true;
+}
+
+// The slow way, where orphans landed with somebody else (a guardian died): every process with the marker.
+static void take_marked(members *m) {
+  DIR *proc = opendir("/proc");
+  if (proc == NULL) return;
+  for (struct dirent *entry; (entry = readdir(proc)) != NULL;) {
+    if (!isdigit((unsigned char)entry->d_name[0])) continue;
+    pid_t pid = (pid_t)atoi(entry->d_name);
+    if (pid == m->tree->main.pid || m->tree->is_known(pid, m->tree->context)) continue;
+    if (hf_environment_has(pid, m->tree->marker) && hf_environment_has(pid, m->tree->dir_marker)) take(m, pid);
+  }
+  closedir(proc);
+}
+
+static void look(members *m, bool main_lives) {
+  const hf_tree *tree = m->tree;
+  if (main_lives) hf_children_each(tree->main.pid, take_child, m);
+  hf_children_each(tree->guardian, take_orphan, m);
+  if (!tree->main_is_guardians) take_marked(m);
+  take_descendants(m, 0);
+}
+
+static void signal_all(const members *m, int from, int number) {
+  for (int i = from; i < m->count; i++) (void)hf_k_pidfd_send_signal(m->list[i].pidfd, number);
+}
+
+int hf_tree_kill(const hf_tree *tree, bool kill_main) {
+  members m = {.tree = tree};
+  int main_fd = -1;
+  if (kill_main) {
+    main_fd = hf_identity_open(&tree->main, NULL);
+    // Frozen first, so that it starts nothing while its descendants are looked for.
+    if (main_fd >= 0) (void)hf_k_pidfd_send_signal(main_fd, SIGSTOP);
+  }
+  look(&m, main_fd >= 0);
+  for (int pass = 0; m.count > m.frozen && pass < FREEZE_PASSES; pass++) {
+    int from = m.frozen;
+    m.frozen = m.count;
+    signal_all(&m, from, SIGSTOP);
+    look(&m, main_fd >= 0);
+  }
+  signal_all(&m, 0, SIGKILL);
+  if (main_fd >= 0) {
+    (void)hf_k_pidfd_send_signal(main_fd, SIGKILL);
+    hf_k_close(main_fd);
+  }
+  for (int i = 0; i < m.count; i++) hf_k_close(m.list[i].pidfd);
+  free(m.list);
+  return m.count;
+}
