@@ -1,0 +1,141 @@
+import { matchNames } from '../manager/instances.js';
+import { CpuMeter, readStatus } from '../manager/status.js';
+import type { Failure, ProcessStatus, Status } from '../manager/types.js';
+import type { NativeOperator } from '../native.js';
+import { type Paint, paintFor, paintState } from './color.js';
+import { type CliError, EXIT, type ExitCode, noManager, unknownProcess } from './fail.js';
+import { formatBytes, formatDuration, formatTime } from './format.js';
+import { openTarget } from './session.js';
+import { renderTable } from './table.js';
+import { resolveTarget, type Target, type TargetOptions } from './target.js';
+
+export interface StatusOptions extends TargetOptions {
+  json?: boolean;
+  watch?: boolean;
+}
+
+const NOTHING = '-';
+
+/** What is to be said about a process in one line: why it does not run, or why it last failed. */
+function remark(process: ProcessStatus): string {
+  const { enabled, waitingFor, limited, lastFailure, state, wanted } = process;
+  if (!enabled) return 'disabled';
+  if (waitingFor !== null) return `waits for ${waitingFor}`;
+  if (wanted === 'stop' && state === 'STOPPED') return lastFailure === null ? '' : `stopped; last: ${lastFailure.message}`;
+  if (lastFailure === null) return '';
+  return `${state === 'FAIL' ? '' : 'last: '}${lastFailure.message}${limited ? '; restart limit reached' : ''}`;
+}
+
+function row(process: ProcessStatus, paint: Paint): string[] {
+  const { name, state, pid, uptimeMs, restarts, cpuPercent, memoryBytes } = process;
+  return [
+    name,
+    paintState(state, paint),
+    pid === null ? NOTHING : String(pid),
+    uptimeMs === null ? NOTHING : formatDuration(uptimeMs),
+    String(restarts),
+    cpuPercent === null ? NOTHING : `${cpuPercent.toFixed(1)}%`,
+    memoryBytes === null ? NOTHING : formatBytes(memoryBytes),
+    remark(process),
+  ];
+}
+
+/** The table of an instance. */
+export function statusTable(status: Status, paint: Paint): string {
+  const head = ['NAME', 'STATE', 'PID', 'UPTIME', 'RESTARTS', 'CPU', 'MEMORY', ''];
+  return renderTable(
+    head,
+    status.processes.map((process) => row(process, paint)),
+    paint,
+  );
+}
+
+function failureLines(failure: Failure): [string, string][] {
+  const ending = failure.signal === null ? `exit code ${failure.exitCode}` : failure.signal;
+  const how = failure.errno ?? (failure.signal === null && failure.exitCode === null ? '' : ending);
+  return [
+    ['last failure', failure.message],
+    ['  cause', how === '' ? failure.cause : `${failure.cause} (${how})`],
+    ['  at', formatTime(failure.at)],
+    ['  in state', failure.phase],
+  ];
+}
+
+/** Everything about one process. */
+export function statusDetail(process: ProcessStatus, paint: Paint): string {
+  const { uptimeMs, cpuPercent, memoryBytes, lastFailure } = process;
+  const lines: [string, string][] = [
+    ['name', paint.bold(process.name)],
+    ['state', paintState(process.state, paint)],
+    ['wanted', process.enabled ? process.wanted : `${process.wanted} (disabled)`],
+    ['pid', process.pid === null ? NOTHING : String(process.pid)],
+    ['uptime', uptimeMs === null ? NOTHING : formatDuration(uptimeMs)],
+    ['incarnation', String(process.incarnation)],
+    [
+      'restarts',
+      process.limited ? `${process.restarts} (limit reached: "holdfast start ${process.name}")` : String(process.restarts),
+    ],
+    ['cpu', cpuPercent === null ? NOTHING : `${cpuPercent.toFixed(1)}%`],
+    ['memory', memoryBytes === null ? NOTHING : formatBytes(memoryBytes)],
+    ['waits for', process.waitingFor ?? NOTHING],
+    ...(lastFailure === null ? [['last failure', NOTHING] as [string, string]] : failureLines(lastFailure)),
+  ];
+  return lines.map(([key, value]) => `${`${key}:`.padEnd(14)} ${value}`).join('\n');
+}
+
+/** The part of a status that a name means; exit 3 where it means nothing. */
+export function selectProcesses(status: Status, name: string | undefined): Status {
+  if (name === undefined) return status;
+  const known = status.processes.map((process) => process.name);
+  const meant = new Set(matchNames(name, known));
+  if (meant.size === 0) throw unknownProcess(name, known);
+  return { ...status, processes: status.processes.filter((process) => meant.has(process.name)) };
+}
+
+function render(status: Status, name: string | undefined, options: StatusOptions): string {
+  if (options.json) return options.watch ? JSON.stringify(status) : JSON.stringify(status, null, 2);
+  const paint = paintFor(process.stdout);
+  if (name === undefined) return statusTable(status, paint);
+  return status.processes.map((one) => statusDetail(one, paint)).join('\n\n');
+}
+
+const CLEAR = '\u001b[H\u001b[2J\u001b[3J';
+const WATCH_MS = 1000;
+
+async function watch(operator: NativeOperator, name: string | undefined, options: StatusOptions): Promise<ExitCode> {
+  const isScreen = process.stdout.isTTY && !options.json;
+  const meter = new CpuMeter();
+  for (;;) {
+    const seen = operator.changes();
+    const status = readStatus(operator, meter);
+    const text = render(selectProcesses(status, name), name, options);
+    process.stdout.write(isScreen ? `${CLEAR}${text}\n` : options.json ? `${text}\n` : `${text}\n\n`);
+    if (status.manager.pid === null && operator.instance().guardianPid === 0) return EXIT.noManager;
+    await operator.wait(seen, WATCH_MS, true);
+  }
+}
+
+/** What there is to show of an instance that is not there at all. */
+function nothing(target: Target, options: StatusOptions): CliError {
+  if (options.json) {
+    const empty: Status = { ...target, manager: { pid: null, uptimeMs: null, restarts: 0 }, processes: [] };
+    process.stdout.write(`${render(empty, undefined, options)}\n`);
+  }
+  return noManager(target.instance, target.dir);
+}
+
+/** Shows an instance or one process of it. Reads memory: it works when the manager hangs, and what a dead one left behind. */
+export async function status(name: string | undefined, options: StatusOptions): Promise<ExitCode> {
+  const target = await resolveTarget(options);
+  const operator = openTarget(target);
+  if (operator === undefined) throw nothing(target, options);
+  try {
+    if (options.watch) return await watch(operator, name, options);
+    const all = readStatus(operator);
+    process.stdout.write(`${render(selectProcesses(all, name), name, options)}\n`);
+    if (all.manager.pid === null && operator.instance().guardianPid === 0) throw noManager(all.instance, all.dir);
+    return EXIT.done;
+  } finally {
+    operator.close();
+  }
+}

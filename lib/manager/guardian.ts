@@ -1,0 +1,59 @@
+/** Starting holdfastd beside this process, for an embedded manager. */
+import { spawn } from 'node:child_process';
+import type { Readable } from 'node:stream';
+import { ExosError, publicly } from '../errors.js';
+import { daemonPath, native } from '../native.js';
+
+const READY_FD = 3;
+const TEXT_MAX = 4096;
+
+/** Collects what a stream says, up to a bound. */
+function collect(stream: Readable): () => string {
+  let text = '';
+  stream.setEncoding('utf8');
+  stream.on('data', (chunk: string) => {
+    if (text.length < TEXT_MAX) text += chunk;
+  });
+  return () => text;
+}
+
+/** The reason that holdfastd gave, without its name in front. */
+function reason(text: string, code: number | null, signal: string | null): string {
+  const line = text.split('\n').find((one) => one.trim() !== '');
+  if (line !== undefined) return line.replace(/^holdfastd: /, '').trim();
+  return `holdfastd ended ${signal === null ? `with code ${code}` : `by ${signal}`} before it was ready: look at holdfastd.log`;
+}
+
+/**
+ * Starts a guardian, which starts a manager. Fulfilled when that has taken in all definitions. The guardian watches this
+ * process by its pid and start time, and ends all that it started when this process ends in any way.
+ */
+export async function startGuardian(dir: string, instance: string): Promise<void> {
+  const path = daemonPath();
+  const owner = `${process.pid}:${publicly(() => native().startTime(process.pid))}`;
+  const child = spawn(path, ['--dir', dir, '--instance', instance, '--owner', owner, '--ready-fd', String(READY_FD)], {
+    cwd: '/',
+    detached: true,
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+  });
+  const stderr = child.stdio[2] as Readable;
+  const ready = child.stdio[READY_FD] as Readable;
+  const errorText = collect(stderr);
+  const readyText = collect(ready);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const fail = (message: string, cause?: unknown) =>
+        reject(new ExosError(message, { code: 'ERR_HOLDFAST_NO_MANAGER', cause }));
+      child.once('error', (cause) => fail(`${path} can't be started: ${cause.message}`, cause));
+      ready.on('data', () => {
+        if (readyText().includes('\n')) resolve();
+      });
+      child.once('close', (code, signal) => fail(reason(errorText(), code, signal)));
+    });
+  } finally {
+    // From here on it lives by itself: its pipes must not keep this event loop alive, nor fill up.
+    child.unref();
+    stderr.destroy();
+    ready.destroy();
+  }
+}
