@@ -7,6 +7,7 @@ import { expandInstances } from '../manager/instances.js';
 import { defaultLogDir } from '../manager/log-dir.js';
 import { toNativeSpec } from '../manager/spec.js';
 import type { NativeOperator, NativeSpec } from '../native.js';
+import { isValidName } from '../process/name.js';
 import { CliError, EXIT } from './fail.js';
 import type { Target } from './target.js';
 
@@ -59,7 +60,7 @@ export interface Changes {
 /** Names that are defined in a directory: its files are the truth, whether a manager has read them or not. */
 function definedNames(dir: string): Set<string> {
   try {
-    return new Set(readdirSync(join(dir, 'spec')).filter((name) => /^[A-Za-z]/.test(name)));
+    return new Set(readdirSync(join(dir, 'spec')).filter((name) => isValidName(name) && !name.includes('.tmp.')));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Set();
     throw error;

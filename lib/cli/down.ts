@@ -13,7 +13,8 @@ export interface DownOptions extends TargetOptions {
 /** The last one out rings nobody: look again after this time. */
 const LOOK_AGAIN_MS = 50;
 
-async function waitUntilGone(operator: NativeOperator, target: Target): Promise<void> {
+/** Waits until manager and guardian have ended. */
+export async function waitUntilGone(operator: NativeOperator, target: Target): Promise<void> {
   while (existsSync(target.dir) && managerLives(operator)) {
     await operator.wait(operator.changes(), LOOK_AGAIN_MS, true);
   }

@@ -4,8 +4,9 @@ import { CliError, EXIT } from './fail.js';
 import type { Outcome } from './settle.js';
 import { renderTable } from './table.js';
 
-/** Prints what became of the processes: one line each. */
-export function printOutcomes(outcomes: readonly Outcome[]): void {
+/** Prints what became of the processes: one line each. Of those that are removed there is nothing to say. */
+export function printOutcomes(all: readonly Outcome[]): void {
+  const outcomes = all.filter(({ ok, process: seen }) => !ok || seen !== undefined);
   if (outcomes.length === 0) return;
   const paint = paintFor(process.stdout);
   const rows = outcomes.map(({ name, process: seen, text }) => {

@@ -29,15 +29,11 @@ async function waitForChanged(
   changes: Changes,
   before: ReturnType<NativeOperator['status']>,
 ): Promise<void> {
-  const names = [...changes.added, ...changes.changed];
-  const asked = names.map((name) =>
-    ask(
-      before.find((process) => process.name === name),
-      name,
-      'define',
-      0,
-    ),
-  );
+  const known = new Map(before.map((process) => [process.name, process]));
+  const asked = [
+    ...[...changes.added, ...changes.changed].map((name) => ask(known.get(name), name, 'define', 0)),
+    ...changes.removed.map((name) => ask(known.get(name), name, 'remove', 0)),
+  ];
   if (!(await definitionsTakenIn(operator)))
     throw new CliError(EXIT.noManager, 'the manager ended meanwhile: see holdfastd.log');
   const outcomes = await settle(operator, asked);

@@ -33,7 +33,7 @@ function privateTarget(): Target {
   const place = `run.${process.pid}.${native().startTime(process.pid)}`;
   return {
     instance: `run.${process.pid}`,
-    dir: native().resolveDir(join('/dev/shm', `holdfast-${process.getuid?.() ?? 0}`, place), null),
+    dir: native().resolveDir(join('/dev/shm', `holdfast-${process.geteuid?.() ?? 0}`, place), null),
   };
 }
 

@@ -34,10 +34,10 @@ const LOOK_AGAIN_MS = 250;
 export function ask(
   before: NativeProcess | undefined,
   name: string,
-  request: 'start' | 'stop' | 'restart' | 'define',
+  request: 'start' | 'stop' | 'restart' | 'define' | 'remove',
   sequence: number,
 ): Asked {
-  const goal = request === 'stop' ? 'stop' : 'run';
+  const goal = request === 'stop' || request === 'remove' ? 'stop' : 'run';
   const incarnation = before?.incarnation ?? 0;
   const lives = before !== undefined && before.pid !== 0 && !before.stopping;
   // A start of what lives changes nothing, so the end of the present incarnation is news. Whoever changes a definition or asks

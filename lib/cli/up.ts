@@ -3,6 +3,7 @@ import { type Config, loadConfig } from '../config/load.js';
 import { daemonPath, type NativeOperator, type NativeProcess, native } from '../native.js';
 import { applyPlan, type Changes, makePlan, type Plan } from './apply.js';
 import { daemonArguments, ensureManager } from './daemon.js';
+import { waitUntilGone } from './down.js';
 import { CliError, EXIT, nativeCode, noManager } from './fail.js';
 import { printOutcomes, refuseFailures } from './outcome.js';
 import { managerLives } from './session.js';
@@ -37,10 +38,21 @@ function snapshot(operator: NativeOperator): Map<string, NativeProcess> {
 
 function askForStart(operator: NativeOperator, plan: Plan, changes: Changes, before: Map<string, NativeProcess>): Asked[] {
   const isNew = new Set([...changes.added, ...changes.changed]);
-  return startedByUp(plan).map((name) => {
+  const starts = startedByUp(plan).map((name) => {
     const sequence = operator.request(name, 'start');
     return ask(before.get(name), name, isNew.has(name) ? 'define' : 'start', sequence);
   });
+  return [...starts, ...changes.removed.map((name) => ask(before.get(name), name, 'remove', 0))];
+}
+
+/** Opens the instance, made where it is missing. One that is just being stopped is waited for: it would take no orders. */
+async function openForUp(target: Target): Promise<NativeOperator> {
+  for (;;) {
+    const operator = new (native().Operator)(target.dir, true);
+    if (!operator.instance().shuttingDown || !managerLives(operator)) return operator;
+    await waitUntilGone(operator, target);
+    operator.close();
+  }
 }
 
 /** The one process becomes holdfastd; only an error comes back. */
@@ -60,7 +72,7 @@ function becomeDaemon(operator: NativeOperator, target: Target, plan: Plan): nev
 /** Starts an instance, or brings it in line with its file. */
 export async function up(file: string | undefined, options: UpOptions): Promise<void> {
   const { target, plan } = await prepare(file ?? DEFAULT_FILE, options);
-  const operator = new (native().Operator)(target.dir, true);
+  const operator = await openForUp(target);
   try {
     if (options.foreground && managerLives(operator)) {
       const { managerPid } = operator.instance();

@@ -79,7 +79,10 @@ const dependency = text('expected the name of a process');
 const DEPENDS = expect(`expected a list of at most ${DEPENDS_MAX} process names such as [db, cache]`);
 const dependencies = z.union([dependency, z.array(dependency, DEPENDS).max(DEPENDS_MAX, DEPENDS)], DEPENDS);
 const AMOUNT = expect('expected a whole number, a size such as 512MB, or unlimited');
-const amount = z.union([z.int(AMOUNT).min(0, AMOUNT), z.literal('unlimited', AMOUNT), z.string(AMOUNT).regex(SIZE, AMOUNT)], AMOUNT);
+const amount = z.union(
+  [z.int(AMOUNT).min(0, AMOUNT), z.literal('unlimited', AMOUNT), z.string(AMOUNT).regex(SIZE, AMOUNT)],
+  AMOUNT,
+);
 const limitPair = z.union(
   [amount, mapping({ soft: amount, hard: amount })],
   expect('expected a whole number, a size such as 512MB, unlimited, or {soft, hard}'),

@@ -37,6 +37,13 @@ static uint32_t in_use(void) {
   return count;
 }
 
+static bool ready(void) {
+  pthread_mutex_lock(&logs->lock);
+  bool some = logs->ready != NULL;
+  pthread_mutex_unlock(&logs->lock);
+  return some;
+}
+
 static uint32_t spare(void) {
   pthread_mutex_lock(&logs->lock);
   uint32_t count = logs->spare_count;
@@ -171,9 +178,9 @@ TEST(a_stuck_disk_stops_no_child_and_every_byte_is_accounted_for) {
   AWAIT(atomic_load(&disk.waits));
   flood(noisy, text, size); // returns only because the FIFO is read
   say(quiet, "still here\n");
-  AWAIT(hf_logs_dropped(logs, 0) + HF__LOG_SHARE * HF__LOG_CHUNK >= size + 16);
+  AWAIT(hf_logs_dropped(logs, 0) + HF__LOG_SHARE * HF__LOG_UNIT >= size + 16);
   CHECK(hf_logs_dropped(logs, 0) <= size + 16);
-  CHECK(in_use() <= HF__LOG_SHARE + 1);
+  CHECK(in_use() <= HF__LOG_SHARE + HF__LOG_FIRST);
   CHECK(__atomic_load_n(&rings, __ATOMIC_SEQ_CST) >= 1);
   disk_stick(false);
   AWAIT(in_use() == 0);
@@ -195,24 +202,34 @@ TEST(a_stuck_disk_stops_no_child_and_every_byte_is_accounted_for) {
   scratch_remove();
 }
 
-TEST(many_noisy_keys_leave_room_for_a_quiet_one) {
+TEST(noisy_keys_leave_room_for_all_the_quiet_ones) {
+  enum { NOISY = 12, QUIET = 300, LINES = 40 };
   setup(false);
-  int noisy[12], quiet;
-  char *text = flood_text(2 << 20);
-  for (uint32_t i = 0; i < 12; i++) add(i, &noisy[i], target_of("noisy.log", 0, 0));
-  add(12, &quiet, target_of("quiet.log", 0, 0));
+  int noisy[NOISY], quiet[QUIET];
+  char *text = flood_text(2 << 20), name[32];
+  for (uint32_t i = 0; i < NOISY; i++) add(i, &noisy[i], target_of("noisy.log", 0, 0));
+  for (uint32_t i = 0; i < QUIET; i++) {
+    snprintf(name, sizeof name, "quiet%u.log", i);
+    add(NOISY + i, &quiet[i], target_of(name, 0, 0));
+  }
+  AWAIT(!ready());
   disk_stick(true);
-  for (int i = 0; i < 12; i++) flood(noisy[i], text, 2 << 20);
-  for (uint32_t i = 0; i < 12; i++) AWAIT(hf_logs_dropped(logs, i) > 0);
-  say(quiet, "still here\n");
+  for (int i = 0; i < NOISY; i++) flood(noisy[i], text, 2 << 20);
+  for (uint32_t i = 0; i < NOISY; i++) AWAIT(hf_logs_dropped(logs, i) > 0);
+  for (int n = 0; n < LINES; n++)
+    for (int i = 0; i < QUIET; i++) CHECK_EQ(write(quiet[i], text + n * 16, 16), 16);
   CHECK(in_use() < HF__LOG_POOL);
   disk_stick(false);
-  AWAIT(file_is("quiet.log", "still here\n"));
-  CHECK_EQ(hf_logs_dropped(logs, 12), 0);
+  text[LINES * 16] = 0;
+  for (uint32_t i = 0; i < QUIET; i++) {
+    snprintf(name, sizeof name, "quiet%u.log", i);
+    AWAIT(file_is(name, text));
+    CHECK_EQ(hf_logs_dropped(logs, NOISY + i), 0);
+    close(quiet[i]);
+  }
   AWAIT(in_use() == 0);
   AWAIT(spare() <= HF__LOG_SPARE); // the memory is given back
-  for (int i = 0; i < 12; i++) close(noisy[i]);
-  close(quiet);
+  for (int i = 0; i < NOISY; i++) close(noisy[i]);
   free(text);
   teardown();
 }

@@ -55,7 +55,10 @@ test('what is new, changed, gone and the same is told apart', () => {
   const operator = new FakeOperator();
   const first = apply(operator, plan('processes:\n  a: {run: x}\n  b: {run: x}\n  c: {run: x, instances: 2}\n'));
   expect(first).toEqual({ added: ['a', 'b', 'c.1', 'c.2'], changed: [], removed: [], unchanged: [] });
-  const second = apply(operator, plan('processes:\n  a: {run: x}\n  b: {run: y}\n  c: {run: x, instances: 3}\n  d: {run: x}\n'));
+  const second = apply(
+    operator,
+    plan('processes:\n  a: {run: x}\n  b: {run: y}\n  c: {run: x, instances: 3}\n  d: {run: x}\n'),
+  );
   expect(second).toEqual({ added: ['c.3', 'd'], changed: ['b'], removed: [], unchanged: ['a', 'c.1', 'c.2'] });
   const third = apply(operator, plan('processes:\n  a: {run: x}\n'));
   expect(third).toEqual({ added: [], changed: [], removed: ['b', 'c.1', 'c.2', 'c.3', 'd'], unchanged: ['a'] });
@@ -95,15 +98,25 @@ test('what only the library refuses is told at its key', () => {
     }
     return 'accepted';
   };
-  expect(refused(`processes:\n  web.x:\n    nice: 1\n    run: node "a\n`)).toMatch(/^holdfast\.yaml:5:5: processes\.web\.x\.run: a " is not closed/);
-  expect(refused('processes:\n  web: {run: x, envFile: none.env}')).toMatch(/^holdfast\.yaml:3:17: processes\.web\.envFile: can't be read: ENOENT/);
+  expect(refused(`processes:\n  web.x:\n    nice: 1\n    run: node "a\n`)).toMatch(
+    /^holdfast\.yaml:5:5: processes\.web\.x\.run: a " is not closed/,
+  );
+  expect(refused('processes:\n  web: {run: x, envFile: none.env}')).toMatch(
+    /^holdfast\.yaml:3:17: processes\.web\.envFile: can't be read: ENOENT/,
+  );
 });
 
 test('from any set of dependencies to any other there is no circle in between', () => {
   const graphs = fc.array(fc.subarray([0, 1, 2, 3]), { minLength: 4, maxLength: 4 }).chain((edges) =>
     fc.shuffledSubarray([0, 1, 2, 3], { minLength: 1 }).map((order) => {
       // An edge only to what comes earlier in some order: so there is no circle.
-      const lines = order.map((n, i) => `  p${n}: {run: x, dependsOn: [${order.slice(0, i).filter((m) => edges[n]?.includes(m)).map((m) => `p${m}`)}]}`);
+      const lines = order.map(
+        (n, i) =>
+          `  p${n}: {run: x, dependsOn: [${order
+            .slice(0, i)
+            .filter((m) => edges[n]?.includes(m))
+            .map((m) => `p${m}`)}]}`,
+      );
       return `processes:\n${lines.reverse().join('\n')}\n`;
     }),
   );

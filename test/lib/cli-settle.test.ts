@@ -77,7 +77,9 @@ describe('a start', () => {
     expect(result(asked, one('READY'))).toBe('ok');
     expect(result(asked, one('FAIL'))).toBe('bad exited with code 3 after 5 ms');
     expect(result(asked, one('FAIL', { nextStartMs: 12_500 }))).toBe('bad exited with code 3 after 5 ms; next try in 2.5 s');
-    expect(result(asked, one('FAIL', { limited: true }))).toBe('bad exited with code 3 after 5 ms; the restart limit is reached');
+    expect(result(asked, one('FAIL', { limited: true }))).toBe(
+      'bad exited with code 3 after 5 ms; the restart limit is reached',
+    );
     expect(result(asked, one('STOPPED'))).toBe('ok ran to its end');
   });
 
@@ -139,6 +141,13 @@ test('a stop ends when nothing of it runs', () => {
   expect(result(asked, one('READY', { requestDone: 2 }))).toBe('open');
   expect(result(asked, one('STOPPED', { requestDone: 2, pid: 57 }))).toBe('open');
   expect(result(asked, one('STOPPED', { requestDone: 2 }))).toBe('ok');
+  expect(result(asked)).toBe('ok');
+});
+
+test('a removed one is waited for until it is gone', () => {
+  const asked = ask(one('READY'), 'web', 'remove', 0);
+  expect(result(asked, one('READY', { stopping: true }))).toBe('open');
+  expect(result(asked, one('STARTED'))).toBe('open');
   expect(result(asked)).toBe('ok');
 });
 

@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { hasColor, paintFor } from '../../lib/cli/color.js';
 import { eventLine } from '../../lib/cli/events.js';
@@ -39,7 +40,16 @@ const WEB: ProcessStatus = {
   },
 };
 
-const DOWN: ProcessStatus = { ...WEB, name: 'db', state: 'STOPPED', pid: null, uptimeMs: null, wanted: 'stop', cpuPercent: null, memoryBytes: null };
+const DOWN: ProcessStatus = {
+  ...WEB,
+  name: 'db',
+  state: 'STOPPED',
+  pid: null,
+  uptimeMs: null,
+  wanted: 'stop',
+  cpuPercent: null,
+  memoryBytes: null,
+};
 
 const STATUS: Status = {
   instance: 'default',
@@ -89,7 +99,7 @@ test('a table is columns without lines, also with colours', () => {
   const expected = 'NAME         STATE\nweb          READY\na-long-name  FAIL';
   expect(renderTable(['NAME', 'STATE'], rows, plain)).toBe(expected);
   const colored = renderTable(['NAME', 'STATE'], rows, paintFor({ isTTY: true }, {}));
-  expect(colored.replace(/\u001b\[\d+m/g, '')).toBe(expected);
+  expect(stripVTControlCharacters(colored)).toBe(expected);
   expect(colored).not.toBe(expected);
 });
 
@@ -105,7 +115,8 @@ describe('status', () => {
 
   test('everything about one', () => {
     const text = statusDetail(WEB, plain);
-    for (const part of ['web.1', 'READY', '57', '812ms', 'killed by SIGKILL after 3.2 s', 'crash (SIGKILL)']) expect(text).toContain(part);
+    for (const part of ['web.1', 'READY', '57', '812ms', 'killed by SIGKILL after 3.2 s', 'crash (SIGKILL)'])
+      expect(text).toContain(part);
     expect(statusDetail({ ...WEB, lastFailure: null }, plain)).toMatch(/last failure: +-$/);
   });
 
@@ -149,7 +160,9 @@ test.each([
   ['64', 64],
 ])('signal %s', (text, number) => expect(signalNumber(text)).toBe(number));
 
-test.each(['0', '65', 'SIG', 'HUPP', '-1', ''])('no signal: %j', (text) => expect(() => signalNumber(text)).toThrow(CliError));
+test.each(['0', '65', 'SIG', 'HUPP', '-1', ''])('no signal: %j', (text) =>
+  expect(() => signalNumber(text)).toThrow(CliError),
+);
 
 test.each([
   ['/usr/bin/node', 'node'],

@@ -77,7 +77,8 @@ describe('dependencies', () => {
         if (circle === undefined) {
           const order = dependenciesFirst(graph);
           expect([...order].sort()).toEqual([...graph.keys()].sort());
-          for (const [name, needs] of graph) for (const one of needs) expect(order.indexOf(one)).toBeLessThan(order.indexOf(name));
+          for (const [name, needs] of graph)
+            for (const one of needs) expect(order.indexOf(one)).toBeLessThan(order.indexOf(name));
           return;
         }
         expect(circle.length).toBeGreaterThan(1);
@@ -89,7 +90,10 @@ describe('dependencies', () => {
 });
 
 test('the JSON schema has every key, and refuses others', () => {
-  const schema = jsonSchema() as { properties: Record<string, { additionalProperties: { properties: object } }>; required: string[] };
+  const schema = jsonSchema() as {
+    properties: Record<string, { additionalProperties: { properties: object } }>;
+    required: string[];
+  };
   expect(schema).toMatchObject({ type: 'object', additionalProperties: false, required: ['processes'] });
   const keys = Object.keys(schema.properties.processes?.additionalProperties.properties ?? {});
   for (const key of ['run', 'cwd', 'env', 'dependsOn', 'backoff', 'limit', 'stopSignal', 'log']) expect(keys).toContain(key);

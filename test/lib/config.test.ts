@@ -117,7 +117,10 @@ describe('a bad file is refused with file, line, column and key', () => {
     ['stopTimeout: 10', 'stopTimeout: expected a duration such as 500ms, 10s, 5m or 1h; got 10'],
     ['stopTimeout: 10 s', 'stopTimeout: expected a duration such as 500ms, 10s, 5m or 1h; got "10 s"'],
     ['stopTimeout: 9999h', 'stopTimeout: expected at most one year (8760h); got "9999h"'],
-    ['stopSignal: SIGTREM', 'stopSignal: expected the name of a signal such as SIGTERM; got "SIGTREM" (did you mean "SIGTERM"?)'],
+    [
+      'stopSignal: SIGTREM',
+      'stopSignal: expected the name of a signal such as SIGTERM; got "SIGTREM" (did you mean "SIGTERM"?)',
+    ],
     ['umask: 022', 'umask: expected octal digits in quotes such as "022"; got 22'],
     ['nice: 20', 'nice: expected a whole number from -20 to 19; got 20'],
     ['nice: 1.5', 'nice: expected a whole number from -20 to 19; got 1.5'],
@@ -173,12 +176,17 @@ describe('a bad file is refused with file, line, column and key', () => {
 
   test('two that would have one name, and too many', () => {
     expect(refusal('processes:\n  web: {run: x, instances: 2}\n  web.1: {run: x}')).toContain('"web.1" would be made twice');
-    expect(refusal('processes:\n  a: {run: x, instances: 300}\n  b: {run: x, instances: 300}')).toContain('600 processes are too many');
+    expect(refusal('processes:\n  a: {run: x, instances: 300}\n  b: {run: x, instances: 300}')).toContain(
+      '600 processes are too many',
+    );
   });
 
   test('a circle over several processes is named', () => {
-    const text = 'processes:\n  a: {run: x, dependsOn: [b.2]}\n  b: {run: x, dependsOn: c, instances: 2}\n  c: {run: x, dependsOn: [a]}';
-    expect(refusal(text)).toBe('holdfast.yaml:2:15: processes.a.dependsOn: a circle: a -> b -> c -> a; take one of these dependencies out');
+    const text =
+      'processes:\n  a: {run: x, dependsOn: [b.2]}\n  b: {run: x, dependsOn: c, instances: 2}\n  c: {run: x, dependsOn: [a]}';
+    expect(refusal(text)).toBe(
+      'holdfast.yaml:2:15: processes.a.dependsOn: a circle: a -> b -> c -> a; take one of these dependencies out',
+    );
   });
 
   test('the first problem in the file is the one that is told, and the rest is counted', () => {
@@ -195,7 +203,9 @@ describe('a bad file is refused with file, line, column and key', () => {
       }
       return 'accepted';
     };
-    expect(message(join(folder, 'none.yaml'))).toBe(`${join(folder, 'none.yaml')}: there is no such file: write one, or name another`);
+    expect(message(join(folder, 'none.yaml'))).toBe(
+      `${join(folder, 'none.yaml')}: there is no such file: write one, or name another`,
+    );
     expect(message(folder)).toBe(`${folder}: this is a directory: name the file in it`);
     writeFileSync(file, Buffer.from([0xff, 0xfe, 0x00]));
     expect(message(file)).toBe(`${file}: this is no text in UTF-8`);

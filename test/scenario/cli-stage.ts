@@ -16,7 +16,10 @@ export interface Result {
 }
 
 /** Tries again until `look` has something; fails after 10 s, with what was waited for. */
-export async function until<Found>(what: string, look: () => Found | undefined | false | Promise<Found | undefined | false>): Promise<Found> {
+export async function until<Found>(
+  what: string,
+  look: () => Found | undefined | false | Promise<Found | undefined | false>,
+): Promise<Found> {
   const end = performance.now() + 10_000;
   for (;;) {
     const found = await look();

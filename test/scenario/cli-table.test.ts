@@ -41,10 +41,11 @@ function fullTmpfs(): boolean {
   return true;
 }
 
-function makeDir(change: () => void): void {
+function makeDir(change: () => void): true {
   mkdirSync(stage.dir, { mode: 0o700 });
   change();
   stage.write(GOOD);
+  return true;
 }
 
 const isRoot = process.getuid?.() === 0;
@@ -66,7 +67,7 @@ const situations: Record<string, () => unknown> = {
     stage.write(GOOD, 'other.yaml');
   },
   'a missing program': () => stage.write('processes:\n  web: {run: /no/such/program, restart: never}\n'),
-  'an unreadable cwd': () => stage.write('processes:\n  web: {run: "true", cwd: /no/such/folder, restart: never}\n'),
+  'an unreadable cwd': () => stage.write('processes:\n  web: {run: "true", cwd: holdfast.yaml, restart: never}\n'),
   'a program that exits': () => stage.write(`processes:\n  web: ${FAILS}\n`),
   'it waits for one that fails': () => stage.write(`processes:\n  db: ${FAILS}\n  web: {run: sleep 9, dependsOn: [db]}\n`),
   'broken YAML while it runs': async () => {
@@ -87,11 +88,15 @@ const situations: Record<string, () => unknown> = {
     await stage.ok('stop', 'web');
   },
   'a process is disabled': () => up('processes:\n  web: {run: sleep 9, enabled: false}\n'),
-  'a directory of another user': () => isRoot && (makeDir(() => chownSync(stage.dir, 65_534, 65_534)), true),
+  'a directory of another user': () => isRoot && makeDir(() => chownSync(stage.dir, 65_534, 65_534)),
   'a directory that is open to others': () => makeDir(() => chmodSync(stage.dir, 0o755)),
   'a full tmpfs': () => isRoot && fullTmpfs(),
   'a segment of random bytes': () =>
-    makeDir(() => writeFileSync(join(stage.dir, 'segment'), Buffer.from(Array.from({ length: 65_536 }, (_, i) => (i * 7919) % 251)), { mode: 0o600 })),
+    makeDir(() =>
+      writeFileSync(join(stage.dir, 'segment'), Buffer.from(Array.from({ length: 65_536 }, (_, i) => (i * 7919) % 251)), {
+        mode: 0o600,
+      }),
+    ),
 };
 
 const rows = readSituations(readFileSync(join(import.meta.dirname, '../../docs/cli.md'), 'utf8'));
@@ -113,7 +118,7 @@ async function runningPids(): Promise<string> {
   return JSON.stringify([manager.pid, processes.map((one) => [one.name, one.pid])]);
 }
 
-test.each(rows)('$command, $situation: $exit', async (row, { skip } = {} as never) => {
+test.for(rows)('$command, $situation: $exit', async (row, { skip }) => {
   if ((await situations[row.situation]?.()) === false) return skip('it needs root');
   const isUp = /runs|killed|stopped|one more/.test(row.situation);
   const before = isUp ? await runningPids() : '';

@@ -197,6 +197,7 @@ void hf__launch_failed(hf_manager *m, unsigned index, int errnum, const char *te
 }
 
 void hf__launch(hf_manager *m, unsigned index, uint64_t now) {
+  now = hf_now_mono_ns(); // not the loop's: what this start waited for may have happened since
   hf_status_word word = hf_status_word_now(m->segment, index);
   uint32_t incarnation = HF_WORD_INCARNATION(word) + 1;
   hf_spawn_slot *slot = &m->segment->spawn[index];

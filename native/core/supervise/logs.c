@@ -11,8 +11,9 @@
 //                 chunks given back: lock
 //
 // One lock guards the queues and the pool; it is held for copies and pointers, and no call that may block is made under it
-// (only epoll_ctl and the mmap of a chunk are). The pool is 1 MiB in chunks of 8 KiB, mapped when needed and unmapped
-// when the writer has nothing to do; a key holds a quarter at most, and the last quarter serves first chunks only.
+// (only epoll_ctl and the mmap of a chunk are). The pool is 1 MiB in chunks of 512 bytes to 8 KiB, made when needed and given
+// back when the writer has nothing to do. A key holds a quarter at most; half of the pool is kept for the first KiB of every
+// key, whatever the others do.
 //
 // Order: within a key the bytes of a source, its end, and a change of target are items of one queue, so the file has them in
 // the order in which they were read. Between keys the writer goes round. An item carries how many bytes were dropped just

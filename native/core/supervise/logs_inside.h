@@ -12,12 +12,15 @@
 #include "supervise/logfile.h"
 #include "supervise/logs.h"
 
+// The pool is counted in units, so that a short line takes little of it.
 enum {
-  HF__LOG_CHUNK = 8192,
-  HF__LOG_POOL = 128,       // chunks in all: 1 MiB
-  HF__LOG_SHARE = 32,       // chunks that one key may hold: a quarter
-  HF__LOG_RESERVE = 32,     // chunks that only serve as the first one of a key
-  HF__LOG_SPARE = 2,        // chunks that stay mapped while there is nothing to do
+  HF__LOG_UNIT = 512,
+  HF__LOG_CHUNK = 16,       // units of the largest chunk: 8 KiB
+  HF__LOG_POOL = 2048,      // units in all: 1 MiB
+  HF__LOG_SHARE = 512,      // units that one key may hold: a quarter
+  HF__LOG_FIRST = 2,        // units that each key can have at any time …
+  HF__LOG_RESERVE = 1024,   // … because these serve for nothing else
+  HF__LOG_SPARE = 2,        // largest chunks that stay mapped while there is nothing to do
   HF__LOG_READ = 64 * 1024, // the most that one read takes
   HF__LOG_HELD = 8192,      // the longest line on stdout; a longer one is broken
   HF__LOG_COPY = 16384,     // bytes gathered for one write to stdout
@@ -35,15 +38,16 @@ typedef struct hf__log_item {
   struct hf__log_item *next;
   hf__log_source *source; // of bytes and of an end
   uint64_t lost;          // bytes of this key that were dropped just before
-  uint32_t size;          // of bytes
+  uint32_t size, units;   // of bytes, and of the chunk that holds them
   hf__log_kind kind;
 } hf__log_item;
 
 typedef struct hf__log_chunk {
   hf__log_item item;
-  uint8_t bytes[HF__LOG_CHUNK - sizeof(hf__log_item)];
+  uint8_t bytes[];
 } hf__log_chunk;
-_Static_assert(sizeof(hf__log_chunk) == HF__LOG_CHUNK, "a chunk is whole pages");
+_Static_assert(sizeof(hf__log_chunk) < HF__LOG_UNIT / 4, "most of a unit is for bytes");
+_Static_assert(HF_PROCESS_MAX *HF__LOG_FIRST <= HF__LOG_RESERVE, "every process finds its first units");
 
 typedef struct hf__log_retarget {
   hf__log_item item;
@@ -74,7 +78,7 @@ struct hf__log_key {
   uint64_t dropped;    // since the start
   uint64_t lost;       // dropped since the last item was queued
   uint64_t rang_ns;    // when the owner was last told
-  uint32_t held;       // chunks queued or being written
+  uint32_t held;       // units queued or being written
   uint32_t sources;
   bool ready;    // in logs.ready
   bool dropping; // from a full share until there is room for more than a crumb
@@ -94,8 +98,9 @@ struct hf_logs {
   hf__log_key *ready, **ready_last;
   hf__log_key *waits; // the key that the drainer waits for
   hf__log_chunk *spare;
-  uint32_t spare_count, in_use; // chunks; in_use is queued or being written
-  hf__log_source *sources;      // all whose FIFO is open, and the manager's own
+  uint32_t spare_count;    // chunks
+  uint32_t in_use;         // units queued or being written
+  hf__log_source *sources; // all whose FIFO is open, and the manager's own
   hf__log_source *finished;
   uint32_t source_count; // with a FIFO
   bool drain_stop, write_stop, written, abandoned;

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: MIT
-// The bounded pool of chunks and the queue of each key. Everything here runs with the lock held and makes no call but mmap.
+// The bounded pool of chunks and the queue of each key. Everything here runs with the lock held and makes no call but
+// mmap.
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "supervise/logs_inside.h"
 
-// Chunks that the key may take more: a quarter of the pool in all, and never more than are left for others. The last quarter
-// serves first chunks only, so that noisy keys can't take it all and a quiet one finds room for its line.
+// Units that the key may take more: a quarter of the pool in all, and never more than are left for others. The reserve
+// serves only the first units of a key, so that noisy keys can't take it all and a quiet one always finds room for a line.
 static uint32_t takeable(const hf_logs *logs, const hf__log_key *key) {
   uint32_t left = HF__LOG_POOL - logs->in_use, open = left > HF__LOG_RESERVE ? left - HF__LOG_RESERVE : 0;
   if (key->held >= HF__LOG_SHARE) return 0;
   uint32_t fair = open > key->held ? (open - key->held + 1) / 2 : 0, share = HF__LOG_SHARE - key->held;
-  if (fair == 0) return key->held == 0 && left > 0;
+  uint32_t first = key->held < HF__LOG_FIRST ? HF__LOG_FIRST - key->held : 0;
+  if (first > left) first = left;
+  if (fair < first) fair = first;
   return fair < share ? fair : share;
 }
 
@@ -22,7 +26,8 @@ bool hf__logs_roomy(const hf_logs *logs, const hf__log_key *key) {
 
 size_t hf__logs_room(hf_logs *logs, hf__log_key *key) {
   if (key->dropping && !hf__logs_roomy(logs, key)) return 0;
-  return takeable(logs, key) * sizeof((hf__log_chunk *)0)->bytes;
+  uint32_t units = takeable(logs, key), chunks = (units + HF__LOG_CHUNK - 1) / HF__LOG_CHUNK;
+  return units * HF__LOG_UNIT - chunks * sizeof(hf__log_chunk);
 }
 
 static void make_ready(hf_logs *logs, hf__log_key *key) {
@@ -43,32 +48,48 @@ void hf__logs_queue(hf_logs *logs, hf__log_key *key, hf__log_item *item) {
   make_ready(logs, key);
 }
 
-static hf__log_chunk *take_chunk(hf_logs *logs, hf__log_source *source) {
-  if (takeable(logs, source->key) == 0) return NULL;
+static size_t capacity_of(uint32_t units) { return units * HF__LOG_UNIT - sizeof(hf__log_chunk); }
+
+static hf__log_item *tail_of(const hf__log_key *key) {
+  return key->first == NULL ? NULL : (hf__log_item *)((char *)key->last - offsetof(hf__log_item, next));
+}
+
+// The largest chunks are mapped, not allocated, so that what is given back really goes back. A few are kept.
+static hf__log_chunk *make_chunk(hf_logs *logs, uint32_t units) {
+  if (units < HF__LOG_CHUNK) return malloc(units * HF__LOG_UNIT);
   hf__log_chunk *chunk = logs->spare;
   if (chunk != NULL) {
     logs->spare = (hf__log_chunk *)chunk->item.next;
     logs->spare_count--;
-  } else {
-    // Mapped, not allocated: what is given back really goes back.
-    chunk = hf_k_mmap(sizeof *chunk, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-    if (chunk == MAP_FAILED) return NULL;
+    return chunk;
   }
-  chunk->item.source = source;
-  chunk->item.size = 0;
-  chunk->item.kind = HF__LOG_BYTES;
-  logs->in_use++;
-  source->key->held++;
-  hf__logs_queue(logs, source->key, &chunk->item);
+  chunk = hf_k_mmap(HF__LOG_CHUNK * HF__LOG_UNIT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+  return chunk != MAP_FAILED ? chunk : NULL;
+}
+
+// Just large enough for `size`; larger and larger while the writer is behind.
+static hf__log_chunk *take_chunk(hf_logs *logs, hf__log_source *source, size_t size) {
+  hf__log_key *key = source->key;
+  const hf__log_item *tail = tail_of(key);
+  size_t wanted = (size + sizeof(hf__log_chunk) + HF__LOG_UNIT - 1) / HF__LOG_UNIT;
+  if (tail != NULL && wanted < tail->units * 2) wanted = tail->units * 2;
+  uint32_t units = takeable(logs, key);
+  if (units > HF__LOG_CHUNK) units = HF__LOG_CHUNK;
+  if (wanted < units) units = (uint32_t)wanted;
+  hf__log_chunk *chunk = units > 0 ? make_chunk(logs, units) : NULL;
+  if (chunk == NULL) return NULL;
+  chunk->item = (hf__log_item){.source = source, .kind = HF__LOG_BYTES, .units = units};
+  logs->in_use += units;
+  key->held += units;
+  hf__logs_queue(logs, key, &chunk->item);
   return chunk;
 }
 
 // The last chunk of the queue, if these bytes may follow in it. What the writer took is no longer in the queue.
 static hf__log_chunk *open_tail(const hf__log_key *key, const hf__log_source *source) {
-  if (key->first == NULL || key->lost != 0) return NULL;
-  hf__log_item *tail = (hf__log_item *)((char *)key->last - offsetof(hf__log_item, next));
-  bool fits = tail->kind == HF__LOG_BYTES && tail->source == source && tail->size < sizeof((hf__log_chunk *)0)->bytes;
-  return fits ? (hf__log_chunk *)tail : NULL;
+  hf__log_item *tail = tail_of(key);
+  if (tail == NULL || tail->kind != HF__LOG_BYTES || tail->source != source || key->lost != 0) return NULL;
+  return tail->size < capacity_of(tail->units) ? (hf__log_chunk *)tail : NULL;
 }
 
 size_t hf__logs_append(hf_logs *logs, hf__log_source *source, const void *bytes, size_t size) {
@@ -78,12 +99,12 @@ size_t hf__logs_append(hf_logs *logs, hf__log_source *source, const void *bytes,
   size_t done = 0;
   while (done < size) {
     hf__log_chunk *chunk = open_tail(key, source);
-    if (chunk == NULL) chunk = take_chunk(logs, source);
+    if (chunk == NULL) chunk = take_chunk(logs, source, size - done);
     if (chunk == NULL) {
       key->dropping = true;
       break;
     }
-    size_t space = sizeof chunk->bytes - chunk->item.size;
+    size_t space = capacity_of(chunk->item.units) - chunk->item.size;
     size_t part = size - done < space ? size - done : space;
     memcpy(chunk->bytes + chunk->item.size, (const char *)bytes + done, part);
     chunk->item.size += (uint32_t)part;
@@ -113,11 +134,15 @@ void hf__logs_lose(hf_logs *logs, hf__log_key *key, uint64_t bytes) {
 }
 
 void hf__logs_release(hf_logs *logs, hf__log_key *key, hf__log_chunk *chunk) {
-  key->held--;
-  logs->in_use--;
-  chunk->item.next = (hf__log_item *)logs->spare;
-  logs->spare = chunk;
-  logs->spare_count++;
+  key->held -= chunk->item.units;
+  logs->in_use -= chunk->item.units;
+  if (chunk->item.units < HF__LOG_CHUNK) {
+    free(chunk);
+  } else {
+    chunk->item.next = (hf__log_item *)logs->spare;
+    logs->spare = chunk;
+    logs->spare_count++;
+  }
   if (logs->waits != NULL && hf__logs_roomy(logs, logs->waits)) pthread_cond_signal(&logs->room);
 }
 
@@ -136,7 +161,7 @@ hf__log_chunk *hf__logs_trim(hf_logs *logs) {
 void hf__logs_unmap(hf__log_chunk *chunks) {
   while (chunks != NULL) {
     hf__log_chunk *next = (hf__log_chunk *)chunks->item.next;
-    hf_k_munmap(chunks, sizeof *chunks);
+    hf_k_munmap(chunks, HF__LOG_CHUNK * HF__LOG_UNIT);
     chunks = next;
   }
 }
