@@ -130,7 +130,6 @@ export type EventType =
   | 'defined'
   | 'redefined'
   | 'removed'
-  | 'adopted'
   | 'killed'
   | 'limited'
   | 'attached'

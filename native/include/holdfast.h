@@ -26,7 +26,7 @@ extern "C" {
 // ---- limits -------------------------------------------------------------------------------------------------------------
 #define HF_NAME_SIZE 32       // bytes of a process name, the ending zero included
 #define HF_PROCESS_MAX 512    // processes of one instance
-#define HF_EVENT_MAX 2048     // events that the log of an instance holds; a power of two
+#define HF_EVENT_MAX 4096     // events that the log of an instance holds; a power of two
 #define HF_FAILURES_KEPT 5    // last failures kept of a process
 #define HF_SPEC_BYTES_MAX (1u << 20) // one encoded definition
 #define HF_DEPENDS_MAX 64     // names in dependsOn
@@ -122,16 +122,15 @@ HF_EXPORT const char *hf_cause_name(unsigned cause);
   X(defined, 1, "a process was defined")                                                                                     \
   X(redefined, 2, "a definition changed")                                                                                    \
   X(removed, 3, "a process was removed")                                                                                     \
-  X(adopted, 4, "a living process was taken over by a new manager")                                                          \
-  X(killed, 5, "what was left of a tree was killed")                                                                         \
-  X(limited, 6, "the restart limit was reached: it stays in FAIL until it is started")                                       \
-  X(attached, 7, "a process attached after it was READY")                                                                    \
-  X(manager, 8, "a manager began")                                                                                           \
-  X(down, 9, "the instance is being stopped")                                                                                \
-  X(orphan, 10, "a process that nobody can attribute is left alone")                                                         \
-  X(dropped, 11, "output was dropped: the disk is slow or full")                                                             \
-  X(refused, 12, "a definition was refused")                                                                                 \
-  X(trouble, 13, "the manager itself met an error")
+  X(killed, 4, "what was left of a tree was killed")                                                                         \
+  X(limited, 5, "the restart limit was reached: it stays in FAIL until it is started")                                       \
+  X(attached, 6, "a process attached after it was READY")                                                                    \
+  X(manager, 7, "a manager began")                                                                                           \
+  X(down, 8, "the instance is being stopped")                                                                                \
+  X(orphan, 9, "a process that nobody can attribute is left alone")                                                         \
+  X(dropped, 10, "output was dropped: the disk is slow or full")                                                             \
+  X(refused, 11, "a definition was refused")                                                                                 \
+  X(trouble, 12, "the manager itself met an error")
 
 typedef enum hf_event_type {
 #define HF_EVENT_ENUM(name, number, sentence) HF_EVENT_##name = (number),

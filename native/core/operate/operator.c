@@ -21,6 +21,12 @@
 
 enum { SETTINGS_BYTES = 8192 };
 
+// A shutdown that was asked for is over when nobody is left to do it: whoever opens the instance to start it anew takes it back.
+static void forget_shutdown(hf_operator *op) {
+  hf_identity manager = op->segment->header.manager, guardian = op->segment->header.guardian;
+  if (!hf_identity_alive(&manager) && !hf_identity_alive(&guardian)) hf_store_release(&op->requests->header.shutdown, 0);
+}
+
 int hf_operator_open(hf_operator **out, const char *path, unsigned flags, hf_err *err) {
   hf_operator *op = calloc(1, sizeof *op);
   if (op == NULL) return hf_fail(err, HF_ENOMEM, "out of memory");
@@ -32,8 +38,7 @@ int hf_operator_open(hf_operator **out, const char *path, unsigned flags, hf_err
   int failed = op->dir = hf_dir_open(path, create, err);
   if (failed >= 0) failed = 0;
   if (!failed && create) {
-    const char *name = strrchr(path, '/') + 1;
-    failed = hf_segment_create(op->dir, hf_name_check(name, NULL) == 0 ? name : "default", err);
+    failed = hf_segment_create(op->dir, "default", err); // the manager writes its own name there
     if (!failed && hf_k_mkdirat(op->dir, "spec", 0700) != 0 && errno != EEXIST) failed = hf_fail_sys(err, "mkdir", "spec can't be made");
   }
   if (!failed) failed = hf_segment_attach(op->dir, false, &op->segment, err);
@@ -53,6 +58,7 @@ int hf_operator_open(hf_operator **out, const char *path, unsigned flags, hf_err
       op->spec_dir = hf_k_openat(op->dir, "spec", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
     if (op->spec_dir < 0 && failed == 0) failed = hf_fail_sys(err, "open", "spec can't be opened");
   }
+  if (!failed && create) forget_shutdown(op);
   if (failed == HF_ENOENT) hf_fail(err, HF_ENOENT, "no instance lives in %s: start one with holdfast up", path);
   if (failed) {
     hf_operator_close(op);

@@ -7,7 +7,7 @@
 //     4096    hf_status_slot[512]   one word that commits, and two copies of the status
 //     ...     hf_spawn_slot[512]    pid or errno, written by the child between clone and exec (it shares the manager's memory)
 //     ...     ack[1024]             sequences of exit notes that the manager has dealt with
-//     ...     hf_event_record[2048] the event log, a ring
+//     ...     hf_event_record[4096] the event log, a ring
 //   requests  operators write (atomics only), the manager maps it read-only
 //     0       hf_requests_header    definition changes announced, shutdown asked
 //     4096    hf_request_slot[512]

@@ -101,18 +101,21 @@ static void adopt_process(hf_manager *m, unsigned index) {
     p->look_at_ns = hf_now_mono_ns() + 10000000;
   }
   if (hf__open_files(m, index, HF_WORD_INCARNATION(word), false, &err) != 0 && !p->ended) hf__trouble(m, index, &err);
-  if (!p->ended && s->stage != HF_STAGE_CLEANING) hf__event(m, index, HF_EVENT_adopted, "");
   if (s->stage == HF_STAGE_STOPPING) hf__stop_signal(m, index); // the dead manager may not have come to it
 }
 
-void hf__adopt(hf_manager *m, uint64_t now) {
+int hf__adopt(hf_manager *m, uint64_t now) {
   bool announced = false;
+  int living = 0;
   for (unsigned i = 0; i < hf__slots(m); i++) announced |= hf_status_now(m->segment, i)->stage == HF_STAGE_SPAWNING;
   if (announced) wait_for_unborn(m);
   for (unsigned i = 0; i < hf__slots(m); i++) {
     if (hf_status_now(m->segment, i)->stage == HF_STAGE_SPAWNING) adopt_announced(m, i, now);
-    if (hf_status_now(m->segment, i)->process.pid != 0) adopt_process(m, i);
+    if (hf_status_now(m->segment, i)->process.pid == 0) continue;
+    adopt_process(m, i);
+    living += !m->proc[i].ended;
   }
   m->inherited_event = 0;
   hf__strangers_acknowledge(m);
+  return living;
 }

@@ -127,6 +127,14 @@ static void open_standard(void) {
   }
 }
 
+// Moves a kept descriptor above the numbers that descriptors get when they are handed on (HF_KEEP_…).
+static int out_of_the_way(int fd) {
+  if (fd < 0) return fd;
+  int moved = fcntl(fd, F_DUPFD_CLOEXEC, 10);
+  close(fd);
+  return moved;
+}
+
 int hf_daemon_main(int argc, char **argv) {
   hf_daemon_options options = {.lock_fd = -1, .ready_fd = -1};
   const char *dir = NULL, *instance = NULL;
@@ -142,8 +150,9 @@ int hf_daemon_main(int argc, char **argv) {
   snprintf(options.instance, sizeof options.instance, "%s", instance && *instance ? instance : "default");
   open_standard();
   close_strangers(&options);
-  if (options.lock_fd >= 0) fcntl(options.lock_fd, F_SETFD, FD_CLOEXEC);
-  if (options.ready_fd >= 0) fcntl(options.ready_fd, F_SETFD, FD_CLOEXEC);
+  options.lock_fd = out_of_the_way(options.lock_fd);
+  options.ready_fd = out_of_the_way(options.ready_fd);
+  if (chdir("/") != 0) return usage("/ can't be entered", NULL); // holds no file system busy
   // Signals are read from a descriptor; SIGPIPE is nobody's business. Children begin with every signal unblocked.
   sigset_t all;
   sigfillset(&all);

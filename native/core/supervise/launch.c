@@ -131,7 +131,7 @@ static int spawn(hf_manager *m, unsigned index, uint32_t incarnation, pid_t *pid
   if (!failed) failed = open_output(m, index, incarnation, out, err);
   if (!failed) {
     HF_POINT("spawn-before-clone");
-    hf_spawn_args args = {.spec = spec, .slot = &m->segment->spawn[index], .env = env, .null_fd = m->null_fd, .out_fd = out[0],
+    hf_spawn_args args = {.spec = spec, .slot = &m->segment->spawn[index], .env = env, .files = &m->files, .null_fd = m->null_fd, .out_fd = out[0],
                           .err_fd = out[1], .segment_fd = m->segment_fd, .own_fd = m->proc[index].own_fd, .bell_fd = m->bell};
     failed = hf_spawn(&args, pid, pidfd, err);
     HF_POINT("spawn-after-clone");

@@ -26,7 +26,7 @@
 #include "supervise/exits.h"
 #include "supervise/spawn.h"
 
-enum { LOG_FLUSH_NS = 300000000, OWN_LOG_BYTES = 10 * 1000 * 1000, OWN_LOG_KEEP = 3 };
+enum { LOG_FLUSH_NS = 300000000, OWN_LOG_BYTES = 10 * 1000 * 1000, OWN_LOG_KEEP = 3, FILES_WANTED = 4096 };
 
 // ---- small services -----------------------------------------------------------------------------------------------------
 
@@ -154,8 +154,10 @@ static void take_over(hf_manager *m) {
   header->guardian = guardian;
   header->manager_started_mono_ns = hf_now_mono_ns();
   header->manager = manager;
-  if (m->options->going_down) hf_store_release(&header->shutting_down, 1);
+  // What the dead manager was told by a signal its guardian tells this one too.
+  hf_store_release(&header->shutting_down, m->options->going_down ? 1u : 0u);
   hf_store_release(&header->down, 0);
+  snprintf(header->instance, sizeof header->instance, "%s", m->options->instance);
 }
 
 static int start(hf_manager *m, hf_err *err) {
@@ -165,6 +167,10 @@ static int start(hf_manager *m, hf_err *err) {
   int failed = open_files(m, err);
   if (failed) return failed;
   if ((failed = open_loop(m, err)) != 0 || (failed = open_logs(m, err)) != 0) return failed;
+  // Three descriptors a process. Children get back what we had: some programs can't do with more than 1024.
+  if (getrlimit(RLIMIT_NOFILE, &m->files) != 0) return hf_fail_sys(err, "getrlimit", "the limit of open files can't be read");
+  struct rlimit more = {m->files.rlim_max < FILES_WANTED ? m->files.rlim_max : FILES_WANTED, m->files.rlim_max};
+  if (more.rlim_cur > m->files.rlim_cur) (void)setrlimit(RLIMIT_NOFILE, &more);
   m->null_fd = hf_k_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
   if (m->null_fd < 0) return hf_fail_sys(err, "open", "/dev/null can't be opened");
   if ((failed = hf_spawn_reserve(m->null_fd, err)) != 0) return failed;
@@ -173,11 +179,12 @@ static int start(hf_manager *m, hf_err *err) {
   m->once_code = -1;
   m->hurry = m->options->hurry;
   take_over(m);
-  hf__event(m, UINT32_MAX, HF_EVENT_manager, m->segment->header.manager_restarts ? "it took over what lives" : "it is the first");
   hf__say(m, "holdfastd %d manages %s", (int)getpid(), m->options->dir);
   uint64_t now = hf_now_mono_ns();
   hf__specs_scan(m, now);
-  hf__adopt(m, now);
+  char text[64];
+  snprintf(text, sizeof text, "it took over %d living processes", hf__adopt(m, now));
+  hf__event(m, UINT32_MAX, HF_EVENT_manager, m->segment->header.manager_restarts ? text : "it is the first");
   return 0;
 }
 
@@ -192,9 +199,10 @@ static void become_guardian(hf_manager *m) {
   m->next.going_down = hf_load_relaxed(&m->segment->header.shutting_down) != 0;
   hf_daemon_argv arguments;
   hf_daemon_arguments(&m->next, &arguments);
-  // hf_daemon_arguments names HF_KEEP_LOCK, which is where the guardian had put the lock. It must survive this exec.
-  if (m->next.lock_fd >= 0) (void)hf_k_fcntl(m->next.lock_fd, F_SETFD, 0);
-  if (m->next.ready_fd >= 0) (void)hf_k_fcntl(m->next.ready_fd, F_SETFD, 0);
+  (void)setrlimit(RLIMIT_NOFILE, &m->files);
+  // The arguments name these numbers; dup2 leaves them open across the exec.
+  if (m->next.lock_fd >= 0) (void)dup2(m->next.lock_fd, HF_KEEP_LOCK);
+  if (m->next.ready_fd >= 0) (void)dup2(m->next.ready_fd, HF_KEEP_READY);
   extern char **environ;
   (void)hf_k_execve("/proc/self/exe", arguments.argv, environ);
   _exit(70); // the lock is free now: `holdfast up` starts both again, and they adopt

@@ -6,6 +6,7 @@
 #define HF_SUPERVISE_MANAGER_H
 
 #include <stdbool.h>
+#include <sys/resource.h>
 
 #include "base/error.h"
 #include "process/spec.h"
@@ -39,6 +40,7 @@ typedef struct hf_manager {
   hf_exits *exits;
   hf_logs *logs;
   char id_dir[HF_DIR_BYTES_MAX + 16]; // "HOLDFAST_DIR=…"
+  struct rlimit files;  // the limit of open files that our children should have
   uint64_t timer_ns;    // what the timer is set to, 0: nothing
   uint64_t specs_seen;  // requests.specs_wanted as last scanned
   uint64_t random;      // state of the jitter
@@ -101,6 +103,6 @@ bool hf__clean(hf_manager *m, unsigned index, uint64_t now_ns); // false: someth
 void hf__strangers_acknowledge(hf_manager *m);
 
 // ---- adopt.c ----
-void hf__adopt(hf_manager *m, uint64_t now_ns);
+int hf__adopt(hf_manager *m, uint64_t now_ns); // how many live
 
 #endif

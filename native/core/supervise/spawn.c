@@ -106,6 +106,7 @@ HF_RAW static int child(void *context) {
       raw(SYS_rt_sigaction, s, (long)(uintptr_t)action, 0, 8);
   long r = raw(SYS_setsid, 0, 0, 0, 0);
   if (r < 0) give_up(args->slot, HF_SPAWN_session, r);
+  if (args->files != NULL) raw(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)(uintptr_t)args->files, 0); // the definition may set it again
   become(args->spec, args->slot);
   r = raw(SYS_chdir, (long)(uintptr_t)args->spec->cwd, 0, 0, 0);
   if (r < 0) give_up(args->slot, HF_SPAWN_directory, r);

@@ -3,6 +3,8 @@
 #ifndef HF_SUPERVISE_SPAWN_H
 #define HF_SUPERVISE_SPAWN_H
 
+#include <sys/resource.h>
+
 #include "base/error.h"
 #include "segment/layout.h"
 
@@ -28,6 +30,7 @@ typedef struct hf_spawn_args {
   const hf_spec *spec;
   hf_spawn_slot *slot; // shared; incarnation, pid and errnum were prepared
   char *const *env;    // complete
+  const struct rlimit *files; // what the limit of open files was before we raised ours; NULL: leave it
   int null_fd, out_fd, err_fd, segment_fd, own_fd, bell_fd; // -1: not passed. None may lie in 0..2 or 64..66
 } hf_spawn_args;
 

@@ -55,6 +55,15 @@ int hf__move(hf_manager *m, unsigned index, hf_status *draft, hf_state to, uint3
   return failed;
 }
 
+// READY in one move: the last one of a walk, or the only one of a process that attached nothing and lived long enough.
+static void become_ready(hf_manager *m, unsigned index) {
+  hf_status_word word = hf_status_word_now(m->segment, index);
+  hf_status *draft = hf_status_begin(m->segment, index);
+  if (draft->ready_ns == 0) draft->ready_ns = hf_now_mono_ns();
+  draft->settled_incarnation = HF_WORD_INCARNATION(word);
+  hf__move(m, index, draft, HF_STATE_READY, HF_WORD_INCARNATION(word), NULL);
+}
+
 void hf__walk(hf_manager *m, unsigned index, hf_state to) {
   for (int guard = 0; guard < HF_STATE_COUNT; guard++) {
     hf_status_word word = hf_status_word_now(m->segment, index);
@@ -64,8 +73,8 @@ void hf__walk(hf_manager *m, unsigned index, hf_state to) {
     if (next < 0) return;
     hf_status *draft = hf_status_begin(m->segment, index);
     if (next == HF_STATE_READY) {
-      if (draft->ready_ns == 0) draft->ready_ns = hf_now_mono_ns();
-      draft->settled_incarnation = HF_WORD_INCARNATION(word);
+      become_ready(m, index);
+      continue;
     }
     if (hf__move(m, index, draft, (hf_state)next, HF_WORD_INCARNATION(word), NULL) != 0) return;
   }
@@ -97,7 +106,7 @@ static void watch_phase(hf_manager *m, unsigned index, uint64_t now) {
   bool call = spec->ready == HF_READY_CALL;
   if (spec->ready == HF_READY_ALIVE || (spec->ready == HF_READY_AUTO && phase == 0)) {
     uint64_t when = s->started_ns + spec->alive_for_ns;
-    if (now >= when) hf__walk(m, index, HF_STATE_READY);
+    if (now >= when) become_ready(m, index);
     else sooner(p, when);
   } else if (call && spec->start_timeout_ns != 0 && s->ready_ns == 0) {
     uint64_t when = s->started_ns + spec->start_timeout_ns;
