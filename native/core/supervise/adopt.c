@@ -115,7 +115,6 @@ int hf__adopt(hf_manager *m, uint64_t now) {
     adopt_process(m, i);
     living += !m->proc[i].ended;
   }
-  m->inherited_event = 0;
   hf__strangers_acknowledge(m);
   return living;
 }

@@ -12,6 +12,9 @@
 #include <unistd.h>
 
 #include "base/kernel.h"
+#ifdef HF_TESTING
+#include "base/testing.h"
+#endif
 #include "process/identity.h"
 
 static const char usage_text[] =
@@ -157,5 +160,8 @@ int hf_daemon_main(int argc, char **argv) {
   sigset_t all;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, NULL);
+#ifdef HF_TESTING
+  hf_testing_begin(options.manager ? "manager" : "guardian");
+#endif
   return options.manager ? hf_manager_run(&options) : hf_guardian_run(&options);
 }

@@ -261,7 +261,9 @@ static void arm_timer(hf_manager *m) {
 
 static void wait_for_something(hf_manager *m, unsigned *rung, bool *ended) {
   struct epoll_event events[64];
-  int n = hf_k_epoll_wait(m->epoll, events, 64, -1);
+  int n;
+  do n = hf_k_epoll_wait(m->epoll, events, 64, -1);
+  while (n < 0 && errno == EINTR); // a debugger that attaches
   for (int i = 0; i < n; i++) {
     unsigned kind = (unsigned)(events[i].data.u64 >> 32), index = (unsigned)events[i].data.u64;
     uint64_t expirations;
@@ -308,6 +310,7 @@ static int loop(hf_manager *m) {
     if (rung & HF_RUNG_NOTE) hf__strangers_acknowledge(m);
     take_shutdown(m);
     if (hf_load_acquire(&m->requests->header.specs_wanted) != m->specs_seen) hf__specs_scan(m, now);
+    m->phases_rung = (rung & (HF_RUNG_PHASE | HF_RUNG_ANY)) != 0;
     step_all(m, now);
     if (rung & HF_RUNG_ANY) note_drops(m);
     if (m->once_code >= 0) hf_store_release(&m->segment->header.shutting_down, 1);

@@ -47,6 +47,7 @@ typedef struct hf_manager {
   uint64_t inherited_event; // sequence of the last event of the dead manager, 0: none
   bool acknowledged;    // ring the guardian before sleeping
   bool look_again;      // something changed that others may wait for
+  bool phases_rung;     // a process declared something
   bool guardian_died;
   bool hurry;
   int once_code;        // exit code of --once, -1: not yet

@@ -91,6 +91,7 @@ static void watch_phase(hf_manager *m, unsigned index, uint64_t now) {
   const hf_status *s = hf_status_now(m->segment, index);
   hf_status_word word = hf_status_word_now(m->segment, index);
   hf_state at = (hf_state)HF_WORD_STATE(word);
+  if (at == HF_STATE_READY && !m->phases_rung) return;
   uint64_t phase = hf_own_phase_read(p->own_fd > 0 ? p->own_fd : -1, index, HF_WORD_INCARNATION(word));
   if (phase != 0) {
     hf_state declared = (hf_state)HF_PHASE_STATE(phase);
