@@ -1,12 +1,15 @@
 /**
- * Variables that differ from one shell to the next and mean nothing to a service. A definition that held them would change, and
+ * Variables that differ from one shell to the next and mean nothing to a service, and those that only say which instance the
+ * caller means: the manager sets its own. A definition that held them would change, and
  * its process would be restarted, whenever `reload` is called from another terminal.
  */
 const VOLATILE = new Set([
   '_',
   'COLUMNS',
   'HOLDFAST_ATTACH',
+  'HOLDFAST_DIR',
   'HOLDFAST_ID',
+  'HOLDFAST_INSTANCE',
   'INIT_CWD',
   'LINES',
   'OLDPWD',

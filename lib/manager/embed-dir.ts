@@ -52,15 +52,18 @@ export function sweepEmbedDirs(): void {
 
 /** Makes a directory that no other Manager of this process (of other threads and other copies of the package too) has. */
 export function makeEmbedDir(): string {
-  publicly(() => native().createDir(base()));
   const owner = `embed.${process.pid}.${publicly(() => native().startTime(process.pid))}`;
-  for (let number = 1; ; number++) {
+  for (let number = 1; ; ) {
     const dir = join(base(), `${owner}.${number}`);
+    publicly(() => native().createDir(base()));
     try {
       mkdirSync(dir, { mode: 0o700 });
       return dir;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EEXIST') number++;
+      // The last instance to end removes the folder of all: it may do so between the two calls above.
+      else if (code !== 'ENOENT') throw error;
     }
   }
 }

@@ -40,7 +40,8 @@ static int64_t await_record(service *s) {
   struct pollfd waiting = {s->fd, POLLIN, 0};
   int64_t record[2];
   if (poll(&waiting, 1, PATIENCE_MS) != 1) {
-    fprintf(stderr, "bench-strike: nothing came through %s for %d s: is its service kept alive?\n", s->fifo, PATIENCE_MS / 1000);
+    fprintf(stderr, "bench-strike: nothing came through %s for %d s: is its service kept alive?\n", s->fifo,
+            PATIENCE_MS / 1000);
     return -1;
   }
   if (read(s->fd, record, sizeof record) != (ssize_t)sizeof record || record[0] <= 1) {

@@ -1,8 +1,10 @@
 {
   "variables": {
     "core_sources": [
+      "native/core/base/clone.c",
       "native/core/base/error.c",
       "native/core/base/kernel.c",
+      "native/core/base/testing.c",
       "native/core/operate/operator.c",
       "native/core/operate/self.c",
       "native/core/operate/view.c",
@@ -23,6 +25,7 @@
       "native/core/segment/segment.c",
       "native/core/supervise/adopt.c",
       "native/core/supervise/bell.c",
+      "native/core/supervise/cgroup.c",
       "native/core/supervise/daemon.c",
       "native/core/supervise/ending.c",
       "native/core/supervise/exits.c",

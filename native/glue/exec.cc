@@ -34,8 +34,10 @@ void KeepOnly(const std::vector<int> &keep) {
     int flags = fcntl(fd, F_GETFD);
     if (flags >= 0) fcntl(fd, F_SETFD, flags & ~FD_CLOEXEC);
   }
-  // libuv makes pipes non-blocking for Node; a plain program does not expect that of its stdio.
+  // Node marks its stdio close-on-exec at start, and libuv makes pipes non-blocking; a plain program expects neither.
   for (int fd = 0; fd < 3; fd++) {
+    int marks = fcntl(fd, F_GETFD);
+    if (marks >= 0) fcntl(fd, F_SETFD, marks & ~FD_CLOEXEC);
     int flags = fcntl(fd, F_GETFL);
     if (flags >= 0 && (flags & O_NONBLOCK) != 0) fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
   }

@@ -3,6 +3,7 @@
 #include <linux/magic.h>
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -96,22 +97,35 @@ bool HasMembarrier() {
   return commands > 0 && (commands & MEMBARRIER_CMD_GLOBAL_EXPEDITED) != 0;
 }
 
-// The cgroup that this process is in (version 2), and may write to.
-bool HasCgroupKill() {
-  FILE *file = std::fopen("/proc/self/cgroup", "re");
-  if (file == nullptr) return false;
+// The rest of the first line of a file in which `match` says so; "" where there is none.
+template <typename Match>
+std::string FindLine(const char *path, Match match) {
+  std::string found;
+  FILE *file = std::fopen(path, "re");
   char line[4096];
-  bool has = false;
-  while (!has && std::fgets(line, sizeof line, file) != nullptr) {
+  while (file != nullptr && found.empty() && std::fgets(line, sizeof line, file) != nullptr) {
     line[std::strcspn(line, "\n")] = '\0';
-    if (std::strncmp(line, "0::", 3) != 0) continue;
-    // The root group has no cgroup.kill of its own, but groups made below it do: its cgroup.procs tells whether one may.
-    std::string group = std::string("/sys/fs/cgroup") + (line + 3);
-    const char *file_name = std::strcmp(line + 3, "/") == 0 ? "/cgroup.procs" : "/cgroup.kill";
-    has = access((group + file_name).c_str(), W_OK) == 0;
+    found = match(line);
   }
-  std::fclose(file);
-  return has;
+  if (file != nullptr) std::fclose(file);
+  return found;
+}
+
+// Whether a group may be made below the one that this process is in (version 2), on a kernel that knows cgroup.kill (5.14).
+bool HasCgroupKill() {
+  std::string mount = FindLine("/proc/self/mountinfo", [](const char *line) {
+    char point[1024];
+    bool is_version_2 = std::strstr(line, " - cgroup2 ") != nullptr;
+    return is_version_2 && std::sscanf(line, "%*s %*s %*s %*s %1023s", point) == 1 ? std::string(point) : std::string();
+  });
+  std::string group = FindLine("/proc/self/cgroup", [](const char *line) {
+    return std::strncmp(line, "0::", 3) == 0 ? std::string(line + 3) : std::string();
+  });
+  if (mount.empty() || group.empty() || access((mount + group).c_str(), W_OK) != 0) return false;
+  struct utsname kernel;
+  unsigned major = 0, minor = 0;
+  if (uname(&kernel) != 0 || std::sscanf(kernel.release, "%u.%u", &major, &minor) != 2) return false;
+  return major > 5 || (major == 5 && minor >= 14);
 }
 
 bool HasShm() {

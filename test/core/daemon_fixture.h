@@ -19,6 +19,7 @@
 #include "check.h"
 #include "holdfast.h"
 #include "process/identity.h"
+#include "supervise/cgroup.h"
 
 typedef struct fixture {
   char dir[64];
@@ -149,6 +150,9 @@ static inline void fx_close(fixture *f) {
     waitpid(f->guardian, NULL, 0);
   }
   hf_operator_close(f->op);
+  int dir = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (dir >= 0) hf_cgroup_remove(dir);
+  if (dir >= 0) close(dir);
   char command[256];
   snprintf(command, sizeof command, "rm -rf %s %s", f->dir, f->log_dir);
   if (system(command) != 0) printf("  %s could not be removed\n", f->dir);

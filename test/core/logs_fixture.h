@@ -34,8 +34,8 @@
 typedef struct disk_state {
   atomic_int write_error, rename_error; // errno of every such call that is not the test's own; 0: none
   atomic_int write_slow_us;             // how long each write takes
-  atomic_uint writes;                   // calls so far
-  atomic_bool stuck;                    // a write waits while this holds
+  atomic_uint calls, writes;            // so far, by other threads
+  atomic_bool stuck, reader_stuck;      // a write, or a read, waits while this holds
   atomic_bool waits;                    // one does
   atomic_int own_nth;                   // the Nth call of the test's own thread fails with EIO; 0: none
 } disk_state;
@@ -47,6 +47,12 @@ static _Thread_local bool test_thread;
 
 static int disk_hook(const char *call) {
   if (test_thread) return atomic_load(&disk.own_nth) > 0 && atomic_fetch_sub(&disk.own_nth, 1) == 1 ? EIO : 0;
+  atomic_fetch_add(&disk.calls, 1);
+  if (strcmp(call, "read") == 0) {
+    pthread_mutex_lock(&disk_lock);
+    while (atomic_load(&disk.reader_stuck)) pthread_cond_wait(&disk_change, &disk_lock);
+    pthread_mutex_unlock(&disk_lock);
+  }
   if (strcmp(call, "rename") == 0) return atomic_load(&disk.rename_error);
   if (strcmp(call, "write") != 0) return 0;
   atomic_fetch_add(&disk.writes, 1);
@@ -61,12 +67,14 @@ static int disk_hook(const char *call) {
   return atomic_load(&disk.write_error);
 }
 
-static inline void disk_stick(bool stuck) {
+static inline void disk_set(atomic_bool *what, bool stuck) {
   pthread_mutex_lock(&disk_lock);
-  atomic_store(&disk.stuck, stuck);
+  atomic_store(what, stuck);
   pthread_cond_broadcast(&disk_change);
   pthread_mutex_unlock(&disk_lock);
 }
+
+static inline void disk_stick(bool stuck) { disk_set(&disk.stuck, stuck); }
 
 __attribute__((constructor)) static void disk_install(void) {
   hf_k_fault = disk_hook;
@@ -133,6 +141,11 @@ static inline bool file_is(const char *name, const char *expected) {
     CHECK_STR(check_text, expected);                                                                                         \
     free(check_text);                                                                                                        \
   } while (0)
+
+static inline size_t size_of(const char *name) {
+  struct stat found = {0};
+  return stat(scratch_path(name), &found) == 0 ? (size_t)found.st_size : 0;
+}
 
 static inline bool exists(const char *name) { return access(scratch_path(name), F_OK) == 0; }
 

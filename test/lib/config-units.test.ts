@@ -49,6 +49,8 @@ test('what only describes the shell is not inherited', () => {
     npm_lifecycle_event: 'x',
     HOLDFAST_ATTACH: 'a',
     HOLDFAST_ID: 'b',
+    HOLDFAST_DIR: '/x',
+    HOLDFAST_INSTANCE: 'c',
     EMPTY: '',
     GONE: undefined,
   });

@@ -31,8 +31,7 @@
 hf_k_fault_fn hf_k_fault = NULL;
 hf_k_point_fn hf_k_point = NULL;
 
-// True if a test wants this call to fail; errno is set then.
-static bool faulted(const char *call) {
+bool hf_k_faulted(const char *call) {
   if (__builtin_expect(hf_k_fault == NULL, 1)) return false;
   int error = hf_k_fault(call);
   if (error == 0) return false;
@@ -42,7 +41,7 @@ static bool faulted(const char *call) {
 
 #define FAULT(call)                                                                                                          \
   do {                                                                                                                       \
-    if (faulted(call)) return -1;                                                                                            \
+    if (hf_k_faulted(call)) return -1;                                                                                            \
   } while (0)
 
 int hf_k_openat(int dirfd, const char *path, int flags, mode_t mode) {
@@ -83,7 +82,7 @@ int hf_k_fallocate(int fd, off_t offset, off_t size) {
 }
 
 void *hf_k_mmap(size_t size, int prot, int flags, int fd) {
-  if (faulted("mmap")) return MAP_FAILED;
+  if (hf_k_faulted("mmap")) return MAP_FAILED;
   return mmap(NULL, size, prot, flags, fd, 0);
 }
 
@@ -217,11 +216,6 @@ int hf_k_prctl(int option, unsigned long argument) {
   return prctl(option, argument, 0, 0, 0);
 }
 
-int hf_k_clone(int (*child)(void *), void *stack_top, int flags, void *argument, int *pidfd) {
-  FAULT("clone");
-  return clone(child, stack_top, flags, argument, pidfd);
-}
-
 int hf_k_execve(const char *path, char *const argv[], char *const env[]) {
   FAULT("execve");
   return execve(path, argv, env);
@@ -284,9 +278,11 @@ struct waiter {
 
 int hf_k_futex_wait2(const uint32_t *word, uint32_t value, const uint32_t *own, uint32_t own_value,
                      uint64_t deadline_mono_ns) {
-  enum { FLAG_32 = 2, FLAG_PRIVATE = 128 };
+  enum { FLAG_32 = 2 };
+  // The second is not marked private, although it is: hf_k_futex_wake does not mark either, and the kernel keeps two words
+  // of the same address apart that differ in the mark.
   struct waiter waiters[2] = {{value, (uint64_t)(uintptr_t)word, FLAG_32, 0},
-                              {own_value, (uint64_t)(uintptr_t)own, FLAG_32 | FLAG_PRIVATE, 0}};
+                              {own_value, (uint64_t)(uintptr_t)own, FLAG_32, 0}};
   struct timespec when = as_timespec(deadline_mono_ns);
   long result = syscall(SYS_futex_waitv, waiters, 2, 0, deadline_mono_ns ? &when : NULL, CLOCK_MONOTONIC);
   if (result >= 0 || errno != ENOSYS) return result < 0 ? -1 : 0;

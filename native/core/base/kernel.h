@@ -22,6 +22,7 @@
 // Returns 0 to let the call through, else the errno to fail it with. Called with the name of the kernel call.
 typedef int (*hf_k_fault_fn)(const char *call);
 extern hf_k_fault_fn hf_k_fault;
+bool hf_k_faulted(const char *call); // true if a test wants this call to fail; errno is set then
 
 // A named point between two stores that matter: tests kill or stop the process there. Nothing outside tests.
 typedef void (*hf_k_point_fn)(const char *name);
@@ -66,7 +67,9 @@ int hf_k_kill(pid_t pid, int signal);
 int hf_k_waitid_peek(idtype_t type, id_t id, siginfo_t *info); // WEXITED|WNOHANG|WNOWAIT
 int hf_k_waitid_reap(pid_t pid, siginfo_t *info);              // WEXITED|WNOHANG
 int hf_k_prctl(int option, unsigned long argument);
-int hf_k_clone(int (*child)(void *), void *stack_top, int flags, void *argument, int *pidfd); // CLONE_PIDFD fills *pidfd
+// clone (flags with the exit signal in the low byte; CLONE_PIDFD fills *pidfd), into the cgroup of that directory descriptor
+// where it is not -1.
+int hf_k_clone(int (*child)(void *), char *stack, size_t stack_size, int flags, void *argument, int *pidfd, int cgroup);
 int hf_k_execve(const char *path, char *const argv[], char *const env[]);
 // posix_spawn of `path`; descriptor keep[i] becomes number 3 + i there (-1: none), everything else closes. All signals default
 // and unblocked in the child.

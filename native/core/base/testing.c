@@ -5,7 +5,8 @@
 //                                                   with <n>+ all from the n-th on
 //   HOLDFAST_TEST_POINT=<role>:<name>:<n>           kill -9 of itself at the n-th passing of that point
 //   HOLDFAST_TEST_ONCE=<file>                       the first to fire makes this file, and nobody else fires: so a fault or a
-//                                                   death is not repeated by the next manager. <n>+ ends when the file goes
+//                                                   death is not repeated by the next manager. <n>+ is over when somebody
+//                                                   has written into it
 // The role is `guardian` or `manager`; calls are counted per process, over all its threads.
 #include "base/testing.h"
 
@@ -49,7 +50,8 @@ static bool take_order(const char *text, const char *role, order *out) {
 // True for whoever makes the file of HOLDFAST_TEST_ONCE, and where none is named. Raw calls: these are not to be counted.
 static bool may_fire(void) {
   if (once == NULL) return true;
-  if (hf_load_relaxed(&fired)) return access(once, F_OK) == 0; // from the n-th on, until the file is removed
+  struct stat st;
+  if (hf_load_relaxed(&fired)) return stat(once, &st) == 0 && st.st_size == 0; // from the n-th on, until it is over
   int fd = open(once, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
   if (fd < 0) return false;
   close(fd);

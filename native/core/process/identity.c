@@ -43,6 +43,8 @@ int hf_process_facts_read(pid_t pid, hf_process_facts *out) {
       sscanf(rest + 2, "%c %d %d %d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d %llu %*u %lld", &out->state,
              &parent, &group, &session, &utime, &stime, &start, &resident) != 8)
     return HF_ESYS;
+  const char *last = strrchr(rest, ' ');
+  out->exit_status = last != NULL ? atoi(last + 1) : 0;
   out->parent = parent;
   out->group = group;
   out->session = session;
@@ -123,6 +125,8 @@ static int children_by_walk(pid_t pid, bool (*each)(pid_t, void *), void *contex
   return 0;
 }
 
+static bool is_gone(int error) { return error == ENOENT || error == ESRCH; }
+
 // One thread's file: 1 to go on, 0 ended by `each`, -1 and errno where it can't be read.
 static int children_of_thread(pid_t pid, pid_t tid, bool (*each)(pid_t, void *), void *context) {
   char path[64], small[4096];
@@ -131,10 +135,15 @@ static int children_of_thread(pid_t pid, pid_t tid, bool (*each)(pid_t, void *),
   if (used < 0) return -1;
   if ((size_t)used < sizeof small - 16) return numbers_each(small, each, context);
   char *large = malloc(1 << 20); // a process with hundreds of children
-  if (large == NULL) return numbers_each(small, each, context);
+  if (large == NULL) {
+    errno = ENOMEM;
+    return -1;
+  }
   used = read_small(path, large, 1 << 20);
   int result = used < 0 ? -1 : numbers_each(large, each, context);
+  int error = errno;
   free(large);
+  errno = error;
   return result;
 }
 
@@ -146,29 +155,37 @@ int hf_children_each(pid_t pid, bool (*each)(pid_t child, void *context), void *
     if (hf_process_facts_read(pid, &facts) != 0) return HF_EUNKNOWN;
     return children_by_walk(pid, each, context);
   }
+  if (first < 0) return is_gone(errno) ? HF_EUNKNOWN : HF_ESYS;
   if (first == 0) return 0;
   snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
   struct stat st;
   if (hf_k_fstatat(AT_FDCWD, path, &st, 0) == 0 && st.st_nlink <= 3) return 0; // a single thread: its file was all
   DIR *tasks = opendir(path);
-  if (tasks == NULL) return HF_EUNKNOWN;
+  if (tasks == NULL) return is_gone(errno) ? HF_EUNKNOWN : HF_ESYS;
+  int failed = 0;
   for (struct dirent *entry; (entry = readdir(tasks)) != NULL;) {
     pid_t tid = (pid_t)atoi(entry->d_name);
-    if (tid > 0 && tid != pid && children_of_thread(pid, tid, each, context) == 0) break;
+    int more = tid > 0 && tid != pid ? children_of_thread(pid, tid, each, context) : 1;
+    if (more < 0 && !is_gone(errno)) failed = HF_ESYS;
+    if (more == 0) break;
   }
   closedir(tasks);
-  return 0;
+  return failed;
 }
 
-bool hf_environment_has(pid_t pid, const char *entry) {
+bool hf_environment_has(pid_t pid, const char *entry, bool *failed) {
   char path[48];
   snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
   int fd = hf_k_openat(AT_FDCWD, path, O_RDONLY, 0);
-  if (fd < 0) return false;
+  if (fd < 0) {
+    if (failed != NULL && !is_gone(errno) && errno != EACCES && errno != EPERM) *failed = true;
+    return false;
+  }
   size_t length = strlen(entry), matched = 0;
   bool at_start = true, found = false;
   char block[4096];
-  for (ssize_t got; !found && (got = hf_k_read(fd, block, sizeof block)) > 0;) {
+  ssize_t got = 0;
+  while (!found && (got = hf_k_read(fd, block, sizeof block)) > 0) {
     for (ssize_t i = 0; i < got && !found; i++) {
       if (block[i] == 0) {
         found = at_start && matched == length;
@@ -180,6 +197,7 @@ bool hf_environment_has(pid_t pid, const char *entry) {
       }
     }
   }
+  if (got < 0 && failed != NULL && !is_gone(errno) && errno != EACCES && errno != EPERM) *failed = true;
   hf_k_close(fd);
   return found;
 }

@@ -13,6 +13,7 @@ typedef struct hf_process_facts {
   pid_t parent, group, session;
   uint64_t start_time; // clock ticks since boot
   uint64_t cpu_ns, memory_bytes;
+  int exit_status; // of a zombie, as wait tells it; 0 also where we may not know
 } hf_process_facts;
 
 // Reads /proc/<pid>/stat: 0, or HF_EUNKNOWN where there is no such process, or HF_ESYS.
@@ -30,10 +31,12 @@ int hf_boot_id(char out[40], hf_err *err);
 int hf_pid_namespace(uint64_t *out, hf_err *err);
 
 // Calls `each` for every child of `pid` (all its threads): from /proc/<pid>/task/*/children, or where the kernel has no such file
-// by a walk through /proc. `each` returns false to end early.
+// by a walk through /proc. `each` returns false to end early. 0, or HF_EUNKNOWN where the process is gone, or HF_ESYS where
+// something could not be read, so that children may have been missed.
 int hf_children_each(pid_t pid, bool (*each)(pid_t child, void *context), void *context);
 
-// True if the environment of `pid` holds exactly this "KEY=value" entry. False also where it can't be read.
-bool hf_environment_has(pid_t pid, const char *entry);
+// True if the environment of `pid` holds exactly this "KEY=value" entry. False also where it can't be read; *failed is set then,
+// if it was not for a process that is gone or another user's (may be NULL).
+bool hf_environment_has(pid_t pid, const char *entry, bool *failed);
 
 #endif

@@ -102,6 +102,7 @@ typedef struct hf_status {
   uint64_t defined_order;
   uint64_t started_ns, ready_ns, ended_ns, next_start_ns, kill_at_ns; // CLOCK_MONOTONIC, 0: not
   uint64_t spec_checksum;    // of the definition's bytes
+  uint64_t cgroup; // inode of the cgroup that the incarnation was born in, 0: none
   uint64_t program_checksum; // of what matters when it is executed
   uint64_t event_sequence; // the last event of this process that this copy knows of
   uint64_t dropped_bytes;
@@ -112,7 +113,7 @@ typedef struct hf_status {
   hf_history history;
   uint32_t failure_count;
   hf_failure failures[HF_FAILURES_KEPT]; // newest first
-  uint8_t pad1[400];
+  uint8_t pad1[392];
 } hf_status;
 
 typedef struct hf_status_slot {

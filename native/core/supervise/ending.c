@@ -17,6 +17,7 @@
 #include "process/identity.h"
 #include "process/policy.h"
 #include "process/status.h"
+#include "supervise/cgroup.h"
 #include "supervise/exits.h"
 #include "supervise/manager.h"
 
@@ -29,14 +30,19 @@ void hf__stop_signal(hf_manager *m, unsigned index) {
   const hf_spec *spec = hf__spec(m, index);
   int number = spec != NULL && spec->stop_signal > 0 ? spec->stop_signal : SIGTERM;
   hf_proc *p = &m->proc[index];
+  bool failed = false;
   // The group is named by the pid. It is ours for as long as the guardian has not reaped it; else only the pidfd is sure.
   if (s->parent_is_guardian) {
-    (void)hf_k_kill(-s->process.pid, number);
+    failed = hf_k_kill(-s->process.pid, number) != 0 && errno != ESRCH;
     (void)hf_k_kill(-s->process.pid, SIGCONT); // a stopped process hears nothing else
   } else if (p->pidfd > 0) {
-    (void)hf_k_pidfd_send_signal(p->pidfd, number);
+    failed = hf_k_pidfd_send_signal(p->pidfd, number) != 0 && errno != ESRCH;
     (void)hf_k_pidfd_send_signal(p->pidfd, SIGCONT);
   }
+  hf_err err;
+  if (!failed) return;
+  hf_fail_sys(&err, "kill", "%s could not be told to stop: it is killed when its time is over", s->name);
+  hf__trouble(m, index, &err);
 }
 
 void hf__stop_begin(hf_manager *m, unsigned index, int reason, bool restart_after, uint64_t now) {
@@ -73,7 +79,7 @@ static void unattributed(pid_t pid, void *context) {
     if (s->process.pid == 0) continue;
     hf__marker(m, i, HF_WORD_INCARNATION(hf_status_word_now(m->segment, i)), marker, sizeof marker);
     if (hf_process_facts_read(pid, &facts) == 0 && (facts.group == s->process.pid || facts.session == s->process.pid)) return;
-    if (hf_environment_has(pid, marker)) return;
+    if (hf_environment_has(pid, marker, NULL)) return;
   }
   unsigned size = sizeof m->orphans / sizeof *m->orphans;
   for (unsigned i = 0; i < size; i++)
@@ -84,7 +90,16 @@ static void unattributed(pid_t pid, void *context) {
   hf__event(m, UINT32_MAX, HF_EVENT_orphan, text);
 }
 
+// In a cgroup of its own nothing can have left the tree, and it is killed at once; else it is looked for. Returns how many living
+// members were found, main aside.
 static int kill_tree(hf_manager *m, unsigned index, bool kill_main) {
+  int cgroup = m->proc[index].cgroup_fd;
+  if (cgroup > 0 && !kill_main) {
+    if (hf_cgroup_empty(cgroup)) return 0;
+    if (hf_cgroup_kill(cgroup)) return 1;
+  } else if (cgroup > 0 && hf_cgroup_kill(cgroup)) {
+    return 1;
+  }
   const hf_status *s = hf_status_now(m->segment, index);
   char marker[128];
   hf__marker(m, index, HF_WORD_INCARNATION(hf_status_word_now(m->segment, index)), marker, sizeof marker);
@@ -128,11 +143,18 @@ static bool kernel_remembers(int pidfd, int *status) {
   return true;
 }
 
-// 1: known; 0: not yet, look again; the ending is filled. `sequence` is the note's.
+static void fill_ending(hf_ending *ending, int status) {
+  if (WIFEXITED(status)) ending->exit_code = WEXITSTATUS(status);
+  else ending->signal = WTERMSIG(status);
+}
+
+// False: not known yet, look again. Else the ending is filled: from the guardian's note, from the kernel's memory of what somebody
+// else has reaped, or, where no note comes, from the zombie itself.
 static bool find_ending(hf_manager *m, unsigned index, uint64_t now, hf_ending *ending) {
   hf_proc *p = &m->proc[index];
   const hf_status *s = hf_status_now(m->segment, index);
   hf_exit_note note;
+  hf_process_facts facts;
   int status;
   ending->exit_code = -1;
   if (hf_exits_find(m->exits, &s->process, &note) != 0) {
@@ -141,8 +163,7 @@ static bool find_ending(hf_manager *m, unsigned index, uint64_t now, hf_ending *
     return true;
   }
   if (!s->parent_is_guardian && kernel_remembers(p->pidfd, &status)) {
-    if (WIFEXITED(status)) ending->exit_code = WEXITSTATUS(status);
-    else ending->signal = WTERMSIG(status);
+    fill_ending(ending, status);
     return true;
   }
   if (p->ended_ns == 0) p->ended_ns = now;
@@ -150,7 +171,10 @@ static bool find_ending(hf_manager *m, unsigned index, uint64_t now, hf_ending *
     p->look_at_ns = s->parent_is_guardian ? p->ended_ns + NOTE_WAIT_NS : now + CLEAN_AGAIN_NS;
     return false;
   }
-  ending->lost = true;
+  if (hf_process_facts_read(s->process.pid, &facts) == 0 && facts.start_time == s->process.start_time && facts.state == 'Z' &&
+      facts.exit_status != 0)
+    fill_ending(ending, facts.exit_status);
+  else ending->lost = true;
   return true;
 }
 
@@ -212,8 +236,8 @@ bool hf__clean(hf_manager *m, unsigned index, uint64_t now) {
   if (held && !p->tree_signalled) (void)hf_k_kill(-s->process.pid, SIGKILL); // the zombie keeps the number of the group ours
   p->tree_signalled = true;
   int found = kill_tree(m, index, false);
-  if (found > 0) {
-    if (p->kills == 0) {
+  if (found != 0) {
+    if (p->kills == 0 && found > 0) {
       char text[64];
       snprintf(text, sizeof text, "%d of its processes had to be killed", found);
       hf__event(m, index, HF_EVENT_killed, text);

@@ -31,7 +31,7 @@ static bool copy_note(const hf_exits *exits, uint64_t sequence, hf_exit_note *ou
 
 uint64_t hf_exits_note(hf_exits *exits, const hf_segment *segment, const siginfo_t *info) {
   hf_process_facts facts;
-  if (hf_process_facts_read(info->si_pid, &facts) != 0) facts.start_time = 0;
+  if (hf_process_facts_read(info->si_pid, &facts) != 0) return 0; // a note without it would be found by nobody
   uint64_t tail = hf_load_relaxed(&exits->tail);
   hf_exit_note *note = &exits->note[place(tail)];
   uint64_t before = hf_load_relaxed(&note->sequence);

@@ -10,7 +10,7 @@
 #include "segment/layout.h"
 
 // ---- the guardian ----
-// Notes how a zombie child ended: the sequence of the note, or 0 where the table is full (try again after an acknowledgement).
+// Notes how a zombie child ended: the sequence of the note, or 0 where the table is full or /proc can't be read (try again).
 uint64_t hf_exits_note(hf_exits *exits, const hf_segment *segment, const siginfo_t *info);
 // A new guardian: moves the tail over a note that was complete when its writer was killed.
 void hf_exits_recover(hf_exits *exits);

@@ -27,7 +27,7 @@
 #include "supervise/exits.h"
 #include "supervise/remove.h"
 
-enum { DEATHS_PER_MINUTE = 1000 };
+enum { DEATHS_PER_MINUTE = 1000, AGAIN_MS = 10, TAKE_OVER_TRIES = 500 };
 
 typedef struct guardian {
   hf_daemon_options *options;
@@ -37,6 +37,8 @@ typedef struct guardian {
   pid_t manager;
   bool ever_managed; // a manager took over at least once under this guardian
   bool down;         // the end was asked for
+  bool again;        // something failed that should not: look at everything again in a moment
+  int tell;          // signal that the manager has not been sent yet, 0: none
   uint64_t window_start_ns;
   unsigned deaths_in_window;
   struct held {
@@ -67,11 +69,10 @@ static int zombie_find(const guardian *g, pid_t pid) {
 static bool note(guardian *g, const siginfo_t *info) {
   int at = zombie_find(g, info->si_pid);
   if (at >= 0 && g->zombies[at].sequence != 0) return false;
+  if (at < 0 && g->zombie_count == HF_EXIT_NOTE_MAX) return false; // it stays a zombie until there is room
   uint64_t sequence = hf_exits_note(g->exits, g->segment, info);
-  if (at < 0) {
-    if (g->zombie_count == HF_EXIT_NOTE_MAX) return false; // it stays a zombie until there is room
-    at = g->zombie_count++;
-  }
+  if (sequence == 0) g->again = true;
+  if (at < 0) at = g->zombie_count++;
   g->zombies[at] = (struct zombie){info->si_pid, sequence};
   return sequence != 0;
 }
@@ -81,7 +82,10 @@ static void reap_acknowledged(guardian *g) {
     struct zombie *z = &g->zombies[i];
     if (z->sequence == 0 || !hf_exits_is_acknowledged(g->segment, z->sequence)) continue;
     siginfo_t info;
-    (void)hf_k_waitid_reap(z->pid, &info);
+    if (hf_k_waitid_reap(z->pid, &info) != 0 && errno != ECHILD) {
+      g->again = true;
+      continue;
+    }
     *z = g->zombies[--g->zombie_count];
   }
 }
@@ -101,7 +105,8 @@ static bool look_at_child(pid_t pid, void *context) {
   sweep *s = context;
   if (zombie_find(s->g, pid) >= 0 && s->g->zombies[zombie_find(s->g, pid)].sequence != 0) return true;
   siginfo_t info;
-  if (hf_k_waitid_peek(P_PID, (id_t)pid, &info) == 0 && info.si_pid != 0) see(s, &info);
+  if (hf_k_waitid_peek(P_PID, (id_t)pid, &info) != 0) s->g->again |= errno != ECHILD;
+  else if (info.si_pid != 0) see(s, &info);
   return true;
 }
 
@@ -110,11 +115,15 @@ static bool look_at_child(pid_t pid, void *context) {
 static bool children_ended(guardian *g) {
   sweep s = {.g = g};
   siginfo_t info;
-  if (hf_k_waitid_peek(P_ALL, 0, &info) != 0 || info.si_pid == 0) return false;
+  if (hf_k_waitid_peek(P_ALL, 0, &info) != 0) {
+    g->again |= errno != ECHILD;
+    return false;
+  }
+  if (info.si_pid == 0) return false;
   see(&s, &info);
   if (s.told) hf_bell_ring(g->manager_bell, HF_RING_NOTE);
   s.told = false;
-  hf_children_each(getpid(), look_at_child, &s);
+  if (hf_children_each(getpid(), look_at_child, &s) != 0) g->again = true;
   if (s.told) hf_bell_ring(g->manager_bell, HF_RING_NOTE);
   return s.manager_died;
 }
@@ -136,6 +145,7 @@ static void hold_fifos(guardian *g) {
     hf_file_name(name, sizeof name, "out", i, incarnation);
     int fd = hf_k_openat(g->dir, name, O_RDWR | O_NONBLOCK | O_NOFOLLOW, 0);
     if (fd >= 0) *h = (struct held){incarnation, fd};
+    else if (errno != ENOENT) g->again = true;
   }
 }
 
@@ -171,7 +181,10 @@ static int pause_ms(guardian *g) {
 // The manager is a zombie of ours. Returns -1 to go on, else the exit code of the instance.
 static int manager_ended(guardian *g) {
   siginfo_t info;
-  if (hf_k_waitid_reap(g->manager, &info) != 0) return -1;
+  if (hf_k_waitid_reap(g->manager, &info) != 0) {
+    g->again = true;
+    return -1;
+  }
   bool took_over = g->segment->header.manager.pid == g->manager;
   g->manager = 0;
   if (took_over) {
@@ -186,7 +199,11 @@ static int manager_ended(guardian *g) {
 
 static void tell_manager(guardian *g, int number) {
   g->down = true;
-  if (g->manager > 0) (void)hf_k_kill(g->manager, number); // our own unreaped child: the pid can't be another's
+  g->tell = 0;
+  // Our own unreaped child: the pid can't be another's. Without a manager the next one is told at its start.
+  if (g->manager <= 0 || hf_k_kill(g->manager, number) == 0) return;
+  g->tell = number;
+  g->again = true;
 }
 
 static void read_signals(guardian *g, bool *child) {
@@ -259,12 +276,24 @@ static int open_all(guardian *g, hf_err *err) {
   return open_signals(g, err);
 }
 
+static void close_all(guardian *g) {
+  int *const fds[] = {&g->dir, &g->manager_bell, &g->bell, &g->signals, &g->owner};
+  for (unsigned i = 0; i < sizeof fds / sizeof *fds; i++) {
+    if (*fds[i] >= 0) hf_k_close(*fds[i]);
+    *fds[i] = -1;
+  }
+  hf_segment_unmap(g->segment, sizeof *g->segment);
+  hf_segment_unmap(g->exits, sizeof *g->exits);
+  g->segment = NULL;
+  g->exits = NULL;
+}
+
 static void wait_for_something(guardian *g, int timeout_ms, bool *rung, bool *child, bool *owner_died) {
   struct pollfd fds[3] = {{g->signals, POLLIN, 0}, {g->bell, POLLIN, 0}, {g->owner, POLLIN, 0}};
   int n = poll(fds, 3, timeout_ms);
   if (n < 0 && errno != EINTR) usleep(1000); // out of memory for a moment; nothing else can be awaited then
   if (fds[0].revents) read_signals(g, child);
-  if (fds[1].revents) *rung = hf_bell_drain(g->bell) != 0;
+  if (fds[1].revents) *rung |= hf_bell_drain(g->bell) != 0;
   if (fds[2].revents) *owner_died = true;
 }
 
@@ -278,8 +307,12 @@ static int loop(guardian *g) {
         wait_ms = 50; // no memory or process for it: try again
       }
     }
-    bool rung = false, child = false, owner_died = false;
-    wait_for_something(g, g->manager == 0 ? wait_ms : g->zombie_count == HF_EXIT_NOTE_MAX ? 100 : -1, &rung, &child, &owner_died);
+    // What failed is looked at again as if it had just been told.
+    bool rung = g->again, child = g->again, owner_died = false;
+    int timeout_ms = g->manager == 0 ? wait_ms : g->again ? AGAIN_MS : g->zombie_count == HF_EXIT_NOTE_MAX ? 100 : -1;
+    wait_for_something(g, timeout_ms, &rung, &child, &owner_died);
+    g->again = false;
+    if (g->tell != 0) tell_manager(g, g->tell);
     if (g->manager == 0) wait_ms = 0;
     if (owner_died) {
       hf_k_close(g->owner);
@@ -308,9 +341,17 @@ int hf_guardian_run(hf_daemon_options *options) {
     return say(&err);
   }
   g->options = options;
-  g->owner = -1;
+  g->dir = g->manager_bell = g->bell = g->signals = g->owner = -1;
   g->down = options->going_down;
+  // A manager that became the guardian brought the lock with it. Processes live that nobody else looks after: what fails now may
+  // pass, and its first manager may fail without being the last.
+  bool taken_over = g->ever_managed = options->lock_fd >= 0;
   int failed = open_all(g, &err);
+  for (int i = 0; failed && taken_over && i < TAKE_OVER_TRIES; i++) {
+    close_all(g);
+    poll(NULL, 0, AGAIN_MS);
+    failed = open_all(g, &err);
+  }
   if (failed) {
     say(&err);
     return HF_EXIT_REFUSED;

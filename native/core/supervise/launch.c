@@ -21,25 +21,28 @@
 #include "segment/dir.h"
 #include "segment/segment.h"
 #include "supervise/bell.h"
+#include "supervise/cgroup.h"
 #include "supervise/manager.h"
 #include "supervise/spawn.h"
 
-enum { PIPE_BYTES = 1 << 20 };
+enum { PIPE_BYTES = 1 << 20, FACTS_TRIES = 3 };
 
 void hf__marker(const hf_manager *m, unsigned index, uint32_t incarnation, char *out, size_t size) {
   snprintf(out, size, "HOLDFAST_ID=%s/%s/%u", m->segment->header.instance, hf_status_now(m->segment, index)->name, incarnation);
 }
 
-// What a failed call leaves open is closed by hf__close_files.
+// Opens what is not open yet. What a failed call leaves open is closed by hf__close_files.
 int hf__open_files(hf_manager *m, unsigned index, uint32_t incarnation, bool create, hf_err *err) {
   hf_proc *p = &m->proc[index];
   const hf_spec *spec = hf__spec(m, index);
   char name[40];
   hf_file_name(name, sizeof name, "own", index, incarnation);
-  int fd = create ? hf_own_create(m->dir, index, incarnation, spec->has_user, spec->uid, spec->gid, err)
-                  : hf_k_openat(m->dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+  int fd = p->own_fd > 0 ? p->own_fd
+           : create ? hf_own_create(m->dir, index, incarnation, spec->has_user, spec->uid, spec->gid, err)
+                    : hf_k_openat(m->dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
   if (fd < 0) return create ? fd : hf_fail_sys(err, "open", "%s can't be opened", name);
   p->own_fd = fd;
+  if (p->out_fd > 0) return 0;
   hf_file_name(name, sizeof name, "out", index, incarnation);
   if (create) {
     (void)hf_k_unlinkat(m->dir, name, 0); // of a spawn that a killed manager had begun
@@ -65,13 +68,15 @@ void hf__close_files(hf_manager *m, unsigned index, uint32_t incarnation) {
   hf_proc *p = &m->proc[index];
   if (p->out_fd > 0) hf_logs_finish(m->logs, p->out_fd);
   if (p->own_fd > 0) hf_k_close(p->own_fd);
+  if (p->cgroup_fd > 0) hf_k_close(p->cgroup_fd);
   if (p->pidfd > 0) hf_k_close(p->pidfd); // leaves the epoll set with it
-  p->out_fd = p->own_fd = p->pidfd = 0;
+  p->out_fd = p->own_fd = p->pidfd = p->cgroup_fd = 0;
   char name[40];
-  hf_file_name(name, sizeof name, "own", index, incarnation);
-  (void)hf_k_unlinkat(m->dir, name, 0);
-  hf_file_name(name, sizeof name, "out", index, incarnation);
-  (void)hf_k_unlinkat(m->dir, name, 0);
+  static const char *const kinds[] = {"own", "out"};
+  for (int i = 0; i < 4; i++) { // each twice: what a fault leaves here nobody would take away
+    hf_file_name(name, sizeof name, kinds[i % 2], index, incarnation);
+    (void)hf_k_unlinkat(m->dir, name, 0);
+  }
 }
 
 // The environment: the definition's, then what tells the process where it belongs. Freed with free().
@@ -131,9 +136,15 @@ static int spawn(hf_manager *m, unsigned index, uint32_t incarnation, pid_t *pid
   if (!failed) failed = open_output(m, index, incarnation, out, err);
   if (!failed) {
     HF_POINT("spawn-before-clone");
-    hf_spawn_args args = {.spec = spec, .slot = &m->segment->spawn[index], .env = env, .files = &m->files, .null_fd = m->null_fd, .out_fd = out[0],
+    hf_proc *p = &m->proc[index];
+    bool in_cgroup = false;
+    hf_spawn_args args = {.in_cgroup = &in_cgroup, .spec = spec, .slot = &m->segment->spawn[index], .env = env, .cgroup = p->cgroup_fd > 0 ? p->cgroup_fd : -1, .files = &m->files, .null_fd = m->null_fd, .out_fd = out[0],
                           .err_fd = out[1], .segment_fd = m->segment_fd, .own_fd = m->proc[index].own_fd, .bell_fd = m->bell};
     failed = hf_spawn(&args, pid, pidfd, err);
+    if (!in_cgroup && p->cgroup_fd > 0) {
+      hf_k_close(p->cgroup_fd);
+      p->cgroup_fd = 0;
+    }
     HF_POINT("spawn-after-clone");
   }
   for (int i = 0; i < 2; i++)
@@ -152,18 +163,24 @@ void hf__launched(hf_manager *m, unsigned index, pid_t pid, int pidfd, uint64_t 
   hf_status *draft = hf_status_begin(m->segment, index);
   draft->stage = HF_STAGE_RUNNING;
   draft->started_ns = now;
+  draft->cgroup = p->cgroup_fd > 0 ? p->cgroup_id : 0;
   hf_process_facts facts;
-  draft->process = (hf_identity){.pid = pid};
-  draft->parent_is_guardian = 1;
-  if (hf_process_facts_read(pid, &facts) == 0) {
-    draft->process.start_time = facts.start_time;
-    draft->parent_is_guardian = facts.parent == m->guardian;
+  int failed = HF_ESYS;
+  for (int i = 0; i < FACTS_TRIES && failed == HF_ESYS; i++) failed = hf_process_facts_read(pid, &facts);
+  if (failed == HF_ESYS) {
+    // Without its start time it could never be told from a stranger with its number: it may not live.
+    if (getppid() == m->guardian) (void)hf_k_kill(-pid, SIGKILL);
+    (void)hf_k_pidfd_send_signal(pidfd, SIGKILL);
+    hf__launch_failed(m, index, errno, "its start time can't be read from /proc", now);
+    return;
   }
+  draft->process = (hf_identity){.pid = pid, .start_time = failed ? 0 : facts.start_time};
+  draft->parent_is_guardian = !failed && facts.parent == m->guardian;
   hf__move(m, index, draft, HF_STATE_STARTED, HF_WORD_INCARNATION(word), NULL);
   if (hf__watch(m, pidfd, HF_EPOLL_DATA(HF_EPOLL_PROCESS, index), &err) != 0) {
-    // Unwatched it could end unseen: kill it, and look at it until it is gone.
-    hf__trouble(m, index, &err);
-    hf__kill_begin(m, index, now);
+    hf__trouble(m, index, &err); // unwatched it could end unseen: hf__adopt_again tries until it is watched
+    hf_k_close(pidfd);
+    p->pidfd = 0;
   }
   m->acknowledged = true; // rings the guardian, which takes hold of the new FIFO
 }
@@ -171,6 +188,11 @@ void hf__launched(hf_manager *m, unsigned index, pid_t pid, int pidfd, uint64_t 
 void hf__launch_failed(hf_manager *m, unsigned index, int errnum, const char *text, uint64_t now) {
   hf_proc *p = &m->proc[index];
   const hf_spec *spec = hf__spec(m, index);
+  hf_spec fallback;
+  if (spec == NULL) { // it was announced by a dead manager, and its definition can't be read now
+    hf_spec_init(&fallback);
+    spec = &fallback;
+  }
   hf_status_word word = hf_status_word_now(m->segment, index);
   hf_status *draft = hf_status_begin(m->segment, index);
   hf_ending ending = {.spawn_failed = true, .exit_code = -1, .errnum = errnum};
@@ -193,7 +215,7 @@ void hf__launch_failed(hf_manager *m, unsigned index, int errnum, const char *te
   if (verdict.limited) hf__event(m, index, HF_EVENT_limited, "the restart limit was reached");
   hf__close_files(m, index, HF_WORD_INCARNATION(word));
   p->ended = false;
-  hf__say(m, "%s could not be started: %s", spec->name, text);
+  hf__say(m, "%s could not be started: %s", hf_status_now(m->segment, index)->name, text);
 }
 
 void hf__launch(hf_manager *m, unsigned index, uint64_t now) {
@@ -212,6 +234,9 @@ void hf__launch(hf_manager *m, unsigned index, uint64_t now) {
   draft->respawn = draft->restart_after = draft->stop_reason = 0;
   draft->next_start_ns = draft->ready_ns = draft->ended_ns = draft->kill_at_ns = 0;
   draft->started_ns = now;
+  draft->cgroup = 0; // known when it is born: a manager that finds it only announced looks for its tree in the other way
+  int cgroup = hf_cgroup_open(m->cgroup_base, index, true, &m->proc[index].cgroup_id);
+  m->proc[index].cgroup_fd = cgroup >= 0 ? cgroup : 0;
   m->proc[index].late_attach_seen = 0;
   m->proc[index].tree_signalled = false;
   m->proc[index].kills = 0;

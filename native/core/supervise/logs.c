@@ -11,9 +11,9 @@
 //                 chunks given back: lock
 //
 // One lock guards the queues and the pool; it is held for copies and pointers, and no call that may block is made under it
-// (only epoll_ctl and the mmap of a chunk are). The pool is 1 MiB in chunks of 512 bytes to 8 KiB, made when needed and given
-// back when the writer has nothing to do. A key holds a quarter at most; half of the pool is kept for the first KiB of every
-// key, whatever the others do.
+// (only epoll_ctl and the mmap of a chunk are). The pool is 1 MiB in chunks of 512 bytes to 8 KiB, made when needed and
+// given back when the writer has nothing to do. A key holds a quarter at most; half of the pool is kept for the first KiB of
+// every key, whatever the others do.
 //
 // Order: within a key the bytes of a source, its end, and a change of target are items of one queue, so the file has them in
 // the order in which they were read. Between keys the writer goes round. An item carries how many bytes were dropped just
@@ -172,7 +172,6 @@ static hf__log_key *find_or_make_key(hf_logs *logs, uint32_t number) {
   if (key != NULL) return key;
   key = calloc(1, sizeof *key);
   if (key == NULL) return NULL;
-  key->last = &key->first;
   hf_logfile_init(&key->file);
   logs->keys[number] = key;
   return key;
@@ -269,8 +268,8 @@ void hf_logs_line(hf_logs *logs, uint32_t key, const char *line) {
   pthread_mutex_lock(&logs->lock);
   hf__log_key *to = logs->keys[key];
   if (to != NULL && to->own != NULL) {
-    size_t done = hf__logs_append(logs, to->own, line, size);
-    if (done == size) done += hf__logs_append(logs, to->own, "\n", 1);
+    size_t done = hf__logs_append(logs, to->own, line, size, false);
+    if (done == size) done += hf__logs_append(logs, to->own, "\n", 1, false);
     if (done < size + 1) hf__logs_lose(logs, to, size + 1 - done);
   }
   pthread_mutex_unlock(&logs->lock);

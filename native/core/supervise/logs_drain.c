@@ -40,11 +40,11 @@ static void wait_for_writer(hf_logs *logs, hf__log_key *key) {
 static ssize_t await_room(hf_logs *logs, hf__log_source *source) {
   hf__log_key *key = source->key;
   pthread_mutex_lock(&logs->lock);
-  size_t room = hf__logs_room(logs, key);
+  size_t room = hf__logs_room(logs, source);
   if (room == 0 && (source->finished || !key->dropping)) {
     wait_for_writer(logs, key);
     if (!source->finished && !hf__logs_roomy(logs, key)) key->dropping = true;
-    room = hf__logs_room(logs, key);
+    room = hf__logs_room(logs, source);
   }
   bool leave = room == 0 && source->finished;
   pthread_mutex_unlock(&logs->lock);
@@ -53,7 +53,7 @@ static ssize_t await_room(hf_logs *logs, hf__log_source *source) {
 
 static void keep(hf_logs *logs, hf__log_source *source, size_t size, bool any_room) {
   pthread_mutex_lock(&logs->lock);
-  size_t kept = any_room ? hf__logs_append(logs, source, logs->scratch, size) : 0;
+  size_t kept = any_room ? hf__logs_append(logs, source, logs->scratch, size, true) : 0;
   if (kept < size) hf__logs_lose(logs, source->key, size - kept);
   hf__logs_ring(logs, source->key);
   pthread_mutex_unlock(&logs->lock);

@@ -72,7 +72,7 @@ struct hf__log_source {
 
 struct hf__log_key {
   // lock
-  hf__log_item *first, **last;
+  hf__log_item *first, *tail; // the queue; both NULL where it is empty
   hf__log_key *next_ready;
   hf__log_source *own; // for hf_logs_line
   uint64_t dropped;    // since the start
@@ -120,12 +120,13 @@ struct hf_logs {
 };
 
 // ---- logs_pool.c; all with the lock held ----
-// Bytes of `key` that may be taken now; 0: its share or the pool is used up.
-size_t hf__logs_room(hf_logs *logs, hf__log_key *key);
+// Bytes that may be taken now; 0: the share of the key or the pool is used up.
+size_t hf__logs_room(hf_logs *logs, const hf__log_source *source);
 // True if there is room worth going on after a drop: so that a log with gaps has few of them.
 bool hf__logs_roomy(const hf_logs *logs, const hf__log_key *key);
-// Copies into chunks of the queue. Returns what was taken; the caller counts the rest.
-size_t hf__logs_append(hf_logs *logs, hf__log_source *source, const void *bytes, size_t size);
+// Copies into chunks of the queue. Returns what was taken; the caller counts the rest. `promised`: it is no more than
+// hf__logs_room said to this thread, though the lock was free since.
+size_t hf__logs_append(hf_logs *logs, hf__log_source *source, const void *bytes, size_t size, bool promised);
 void hf__logs_queue(hf_logs *logs, hf__log_key *key, hf__log_item *item);
 // Counts bytes as dropped before they were queued, and sees that the writer says it.
 void hf__logs_lose(hf_logs *logs, hf__log_key *key, uint64_t bytes);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The bounded pool of chunks and the queue of each key. Everything here runs with the lock held and makes no call but
-// mmap.
+// The bounded pool of chunks and the queue of each key. Everything here runs with the lock held and makes no kernel call
+// but mmap.
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -10,7 +10,8 @@
 // Units that the key may take more: a quarter of the pool in all, and never more than are left for others. The reserve
 // serves only the first units of a key, so that noisy keys can't take it all and a quiet one always finds room for a line.
 static uint32_t takeable(const hf_logs *logs, const hf__log_key *key) {
-  uint32_t left = HF__LOG_POOL - logs->in_use, open = left > HF__LOG_RESERVE ? left - HF__LOG_RESERVE : 0;
+  uint32_t left = logs->in_use < HF__LOG_POOL ? HF__LOG_POOL - logs->in_use : 0,
+           open = left > HF__LOG_RESERVE ? left - HF__LOG_RESERVE : 0;
   if (key->held >= HF__LOG_SHARE) return 0;
   uint32_t fair = open > key->held ? (open - key->held + 1) / 2 : 0, share = HF__LOG_SHARE - key->held;
   uint32_t first = key->held < HF__LOG_FIRST ? HF__LOG_FIRST - key->held : 0;
@@ -22,12 +23,6 @@ static uint32_t takeable(const hf_logs *logs, const hf__log_key *key) {
 bool hf__logs_roomy(const hf_logs *logs, const hf__log_key *key) {
   uint32_t more = takeable(logs, key);
   return more >= HF__LOG_SHARE / 2 || (more > 0 && key->held == 0);
-}
-
-size_t hf__logs_room(hf_logs *logs, hf__log_key *key) {
-  if (key->dropping && !hf__logs_roomy(logs, key)) return 0;
-  uint32_t units = takeable(logs, key), chunks = (units + HF__LOG_CHUNK - 1) / HF__LOG_CHUNK;
-  return units * HF__LOG_UNIT - chunks * sizeof(hf__log_chunk);
 }
 
 static void make_ready(hf_logs *logs, hf__log_key *key) {
@@ -43,16 +38,13 @@ void hf__logs_queue(hf_logs *logs, hf__log_key *key, hf__log_item *item) {
   item->next = NULL;
   item->lost = key->lost;
   key->lost = 0;
-  *key->last = item;
-  key->last = &item->next;
+  if (key->tail == NULL) key->first = item;
+  else key->tail->next = item;
+  key->tail = item;
   make_ready(logs, key);
 }
 
 static size_t capacity_of(uint32_t units) { return units * HF__LOG_UNIT - sizeof(hf__log_chunk); }
-
-static hf__log_item *tail_of(const hf__log_key *key) {
-  return key->first == NULL ? NULL : (hf__log_item *)((char *)key->last - offsetof(hf__log_item, next));
-}
 
 // The largest chunks are mapped, not allocated, so that what is given back really goes back. A few are kept.
 static hf__log_chunk *make_chunk(hf_logs *logs, uint32_t units) {
@@ -67,13 +59,15 @@ static hf__log_chunk *make_chunk(hf_logs *logs, uint32_t units) {
   return chunk != MAP_FAILED ? chunk : NULL;
 }
 
-// Just large enough for `size`; larger and larger while the writer is behind.
-static hf__log_chunk *take_chunk(hf_logs *logs, hf__log_source *source, size_t size) {
+// Just large enough for `size`; larger and larger while the writer is behind. What was promised is given in any case: the
+// pool may then be over its bound, by what was free in one chunk that the writer took meanwhile.
+static hf__log_chunk *take_chunk(hf_logs *logs, hf__log_source *source, size_t size, bool promised) {
   hf__log_key *key = source->key;
-  const hf__log_item *tail = tail_of(key);
-  size_t wanted = (size + sizeof(hf__log_chunk) + HF__LOG_UNIT - 1) / HF__LOG_UNIT;
+  const hf__log_item *tail = key->tail;
+  size_t needed = (size + sizeof(hf__log_chunk) + HF__LOG_UNIT - 1) / HF__LOG_UNIT, wanted = needed;
   if (tail != NULL && wanted < tail->units * 2) wanted = tail->units * 2;
   uint32_t units = takeable(logs, key);
+  if (promised && units < needed) units = needed < HF__LOG_CHUNK ? (uint32_t)needed : HF__LOG_CHUNK;
   if (units > HF__LOG_CHUNK) units = HF__LOG_CHUNK;
   if (wanted < units) units = (uint32_t)wanted;
   hf__log_chunk *chunk = units > 0 ? make_chunk(logs, units) : NULL;
@@ -87,19 +81,28 @@ static hf__log_chunk *take_chunk(hf_logs *logs, hf__log_source *source, size_t s
 
 // The last chunk of the queue, if these bytes may follow in it. What the writer took is no longer in the queue.
 static hf__log_chunk *open_tail(const hf__log_key *key, const hf__log_source *source) {
-  hf__log_item *tail = tail_of(key);
+  hf__log_item *tail = key->tail;
   if (tail == NULL || tail->kind != HF__LOG_BYTES || tail->source != source || key->lost != 0) return NULL;
   return tail->size < capacity_of(tail->units) ? (hf__log_chunk *)tail : NULL;
 }
 
-size_t hf__logs_append(hf_logs *logs, hf__log_source *source, const void *bytes, size_t size) {
-  hf__log_key *key = source->key;
+size_t hf__logs_room(hf_logs *logs, const hf__log_source *source) {
+  const hf__log_key *key = source->key;
   if (key->dropping && !hf__logs_roomy(logs, key)) return 0;
+  const hf__log_chunk *tail = open_tail(key, source);
+  uint32_t units = takeable(logs, key), chunks = (units + HF__LOG_CHUNK - 1) / HF__LOG_CHUNK;
+  size_t fresh = units * HF__LOG_UNIT - chunks * sizeof(hf__log_chunk);
+  return fresh + (tail != NULL ? capacity_of(tail->item.units) - tail->item.size : 0);
+}
+
+size_t hf__logs_append(hf_logs *logs, hf__log_source *source, const void *bytes, size_t size, bool promised) {
+  hf__log_key *key = source->key;
+  if (!promised && key->dropping && !hf__logs_roomy(logs, key)) return 0;
   key->dropping = false;
   size_t done = 0;
   while (done < size) {
     hf__log_chunk *chunk = open_tail(key, source);
-    if (chunk == NULL) chunk = take_chunk(logs, source, size - done);
+    if (chunk == NULL) chunk = take_chunk(logs, source, size - done, promised);
     if (chunk == NULL) {
       key->dropping = true;
       break;

@@ -98,8 +98,7 @@ static hf__log_key *take_ready(hf_logs *logs, hf__log_item **batch) {
   if (logs->ready == NULL) logs->ready_last = &logs->ready;
   key->ready = false;
   *batch = key->first;
-  key->first = NULL;
-  key->last = &key->first;
+  key->first = key->tail = NULL;
   return key;
 }
 

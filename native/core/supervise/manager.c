@@ -23,10 +23,11 @@
 #include "segment/dir.h"
 #include "segment/segment.h"
 #include "supervise/bell.h"
+#include "supervise/cgroup.h"
 #include "supervise/exits.h"
 #include "supervise/spawn.h"
 
-enum { LOG_FLUSH_NS = 300000000, OWN_LOG_BYTES = 10 * 1000 * 1000, OWN_LOG_KEEP = 3, FILES_WANTED = 4096 };
+enum { UNARMED_MS = 10, TRIES = 500, LOG_FLUSH_NS = 300000000, OWN_LOG_BYTES = 10 * 1000 * 1000, OWN_LOG_KEEP = 3, FILES_WANTED = 4096 };
 
 // ---- small services -----------------------------------------------------------------------------------------------------
 
@@ -51,7 +52,7 @@ void hf__say(hf_manager *m, const char *format, ...) {
   va_start(arguments, format);
   vsnprintf(text + used, sizeof text - used, format, arguments);
   va_end(arguments);
-  if (m->logs != NULL) hf_logs_line(m->logs, HF_PROCESS_MAX, text);
+  if (m->logs != NULL && m->options->once[0] == 0) hf_logs_line(m->logs, HF_PROCESS_MAX, text); // `run`: nothing of ours
 }
 
 void hf__event(hf_manager *m, unsigned index, hf_event_type type, const char *detail) {
@@ -75,7 +76,9 @@ void hf__trouble(hf_manager *m, unsigned index, const hf_err *err) {
 }
 
 int hf__watch(hf_manager *m, int fd, uint64_t data, hf_err *err) {
-  struct epoll_event event = {.events = EPOLLIN, .data.u64 = data};
+  // An end is told once: it stays readable until the descriptor is closed.
+  bool once = data >> 32 == HF_EPOLL_PROCESS;
+  struct epoll_event event = {.events = once ? EPOLLIN | EPOLLONESHOT : EPOLLIN, .data.u64 = data};
   return hf_k_epoll_ctl(m->epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : hf_fail_sys(err, "epoll_ctl", "a descriptor can't be watched");
 }
 
@@ -129,7 +132,8 @@ static int open_logs(hf_manager *m, hf_err *err) {
   if (failed) return failed;
   hf_logs_on_drop(m->logs, ring_self, m);
   char settings[8192];
-  ssize_t size = hf_dir_read(m->dir, "instance", settings, sizeof settings - 1, NULL);
+  ssize_t size = hf_dir_read(m->dir, "instance", settings, sizeof settings - 1, err);
+  if (size < 0 && size != HF_ENOENT) return (int)size;
   settings[size > 0 ? size : 0] = 0;
   hf_log_target target = {.max_bytes = OWN_LOG_BYTES, .keep = OWN_LOG_KEEP};
   char *rest = NULL;
@@ -140,17 +144,27 @@ static int open_logs(hf_manager *m, hf_err *err) {
   return hf_logs_open_own(m->logs, HF_PROCESS_MAX, &target, err);
 }
 
+// Moves that a dead manager logged and did not commit: they are later than the last event that the status of the process knows.
+static void inherit_events(hf_manager *m) {
+  uint64_t tail = hf_load_relaxed(&m->segment->header.event_tail);
+  for (uint64_t sequence = hf_events_first(m->segment); sequence < tail; sequence++) {
+    hf_event event;
+    if (hf_event_read(m->segment, sequence, &event) != 1 || event.type != HF_EVENT_state || event.index >= hf__slots(m)) continue;
+    if (sequence > hf_status_now(m->segment, event.index)->event_sequence) m->proc[event.index].inherited_event = sequence;
+  }
+}
+
 // Writes who manages. From here on readers see this manager.
-static void take_over(hf_manager *m) {
+static int take_over(hf_manager *m, hf_err *err) {
   hf_segment_header *header = &m->segment->header;
+  hf_identity guardian = {0}, manager = {0};
+  // The guardian may be gone already, and is then replaced; what can't be read is another matter: nobody would see who manages.
+  if (hf_identity_read(m->guardian, &guardian) == HF_ESYS || hf_identity_read(getpid(), &manager) != 0)
+    return hf_fail(err, HF_ESYS, "/proc/%d/stat can't be read: /proc must be mounted", (int)getpid());
   hf_events_recover(m->segment);
-  uint64_t tail = hf_load_relaxed(&header->event_tail);
-  m->inherited_event = tail > 1 ? tail - 1 : 0;
+  inherit_events(m);
   bool first = header->manager.pid == 0;
   if (!first) header->manager_restarts++;
-  hf_identity guardian = {0}, manager = {0};
-  (void)hf_identity_read(m->guardian, &guardian);
-  (void)hf_identity_read(getpid(), &manager);
   header->guardian = guardian;
   header->manager_started_mono_ns = hf_now_mono_ns();
   header->manager = manager;
@@ -158,6 +172,7 @@ static void take_over(hf_manager *m) {
   hf_store_release(&header->shutting_down, m->options->going_down ? 1u : 0u);
   hf_store_release(&header->down, 0);
   snprintf(header->instance, sizeof header->instance, "%s", m->options->instance);
+  return 0;
 }
 
 static int start(hf_manager *m, hf_err *err) {
@@ -173,12 +188,13 @@ static int start(hf_manager *m, hf_err *err) {
   if (more.rlim_cur > m->files.rlim_cur) (void)setrlimit(RLIMIT_NOFILE, &more);
   m->null_fd = hf_k_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
   if (m->null_fd < 0) return hf_fail_sys(err, "open", "/dev/null can't be opened");
+  m->cgroup_base = hf_cgroup_base(m->dir);
   if ((failed = hf_spawn_reserve(m->null_fd, err)) != 0) return failed;
   snprintf(m->id_dir, sizeof m->id_dir, "HOLDFAST_DIR=%s", m->options->dir);
   m->random = hf_now_mono_ns() * 2 + 1;
   m->once_code = -1;
   m->hurry = m->options->hurry;
-  take_over(m);
+  if ((failed = take_over(m, err)) != 0) return failed;
   hf__say(m, "holdfastd %d manages %s", (int)getpid(), m->options->dir);
   uint64_t now = hf_now_mono_ns();
   hf__specs_scan(m, now);
@@ -190,6 +206,12 @@ static int start(hf_manager *m, hf_err *err) {
 
 // ---- loop ---------------------------------------------------------------------------------------------------------------
 
+// Makes a descriptor survive the exec under the number that the arguments name. dup2 onto itself would leave it close-on-exec.
+static bool keep(int fd, int number) {
+  if (fd < 0) return true;
+  return fd == number ? hf_k_fcntl(fd, F_SETFD, 0) == 0 : dup2(fd, number) == number;
+}
+
 // The guardian is dead: this very process becomes it, by executing itself anew. No forked image ever goes on running.
 static void become_guardian(hf_manager *m) {
   hf_logs_destroy(m->logs, LOG_FLUSH_NS);
@@ -200,11 +222,13 @@ static void become_guardian(hf_manager *m) {
   hf_daemon_argv arguments;
   hf_daemon_arguments(&m->next, &arguments);
   (void)setrlimit(RLIMIT_NOFILE, &m->files);
-  // The arguments name these numbers; dup2 leaves them open across the exec.
-  if (m->next.lock_fd >= 0) (void)dup2(m->next.lock_fd, HF_KEEP_LOCK);
-  if (m->next.ready_fd >= 0) (void)dup2(m->next.ready_fd, HF_KEEP_READY);
   extern char **environ;
-  (void)hf_k_execve("/proc/self/exe", arguments.argv, environ);
+  for (int i = 0; i < TRIES; i++) { // memory may be short for a moment, and nobody else looks after what lives
+    struct timespec pause = {0, 10000000};
+    if (keep(m->next.lock_fd, HF_KEEP_LOCK) && keep(m->next.ready_fd, HF_KEEP_READY))
+      (void)hf_k_execve("/proc/self/exe", arguments.argv, environ);
+    nanosleep(&pause, NULL);
+  }
   _exit(70); // the lock is free now: `holdfast up` starts both again, and they adopt
 }
 
@@ -250,19 +274,23 @@ static void note_drops(hf_manager *m) {
 }
 
 static void arm_timer(hf_manager *m) {
-  uint64_t soonest = 0;
+  uint64_t soonest = m->scan_at_ns;
   for (unsigned i = 0; i < hf__slots(m); i++) {
     uint64_t when = m->proc[i].look_at_ns;
     if (when != 0 && (soonest == 0 || when < soonest)) soonest = when;
   }
-  if (soonest == m->timer_ns) return;
-  if (hf_k_timerfd_settime(m->timer, soonest) == 0) m->timer_ns = soonest;
+  if (soonest == m->timer_ns) {
+    m->unarmed = false;
+    return;
+  }
+  m->unarmed = hf_k_timerfd_settime(m->timer, soonest) != 0;
+  if (!m->unarmed) m->timer_ns = soonest;
 }
 
 static void wait_for_something(hf_manager *m, unsigned *rung, bool *ended) {
   struct epoll_event events[64];
   int n;
-  do n = hf_k_epoll_wait(m->epoll, events, 64, -1);
+  do n = hf_k_epoll_wait(m->epoll, events, 64, m->unarmed ? UNARMED_MS : -1);
   while (n < 0 && errno == EINTR); // a debugger that attaches
   for (int i = 0; i < n; i++) {
     unsigned kind = (unsigned)(events[i].data.u64 >> 32), index = (unsigned)events[i].data.u64;
@@ -273,7 +301,6 @@ static void wait_for_something(hf_manager *m, unsigned *rung, bool *ended) {
     else if (kind == HF_EPOLL_TIMER && read(m->timer, &expirations, sizeof expirations) > 0) m->timer_ns = 0;
     else if (kind == HF_EPOLL_PROCESS && m->proc[index].pidfd > 0 && !m->proc[index].ended) {
       m->proc[index].ended = *ended = true;
-      (void)hf_k_epoll_ctl(m->epoll, EPOLL_CTL_DEL, m->proc[index].pidfd, NULL); // it stays readable
     }
   }
 }
@@ -293,6 +320,7 @@ static void publish(hf_manager *m) {
 static int finish(hf_manager *m) {
   hf__say(m, "holdfastd %d ends: everything is stopped", (int)getpid());
   hf_logs_destroy(m->logs, 2000000000u);
+  hf_cgroup_remove(m->dir);
   hf_store_release(&m->segment->header.down, 1);
   atomic_fetch_add_explicit(&m->segment->header.changes, 1, memory_order_release);
   publish(m);
@@ -309,7 +337,8 @@ static int loop(hf_manager *m) {
         if (m->proc[i].ended) hf__step(m, i, now); // recovery comes first
     if (rung & HF_RUNG_NOTE) hf__strangers_acknowledge(m);
     take_shutdown(m);
-    if (hf_load_acquire(&m->requests->header.specs_wanted) != m->specs_seen) hf__specs_scan(m, now);
+    bool scan_due = m->scan_at_ns != 0 && now >= m->scan_at_ns;
+    if (scan_due || hf_load_acquire(&m->requests->header.specs_wanted) != m->specs_seen) hf__specs_scan(m, now);
     m->phases_rung = (rung & (HF_RUNG_PHASE | HF_RUNG_ANY)) != 0;
     step_all(m, now);
     if (rung & HF_RUNG_ANY) note_drops(m);
@@ -318,6 +347,7 @@ static int loop(hf_manager *m) {
     if (m->options->ready_fd >= 0) {
       // Told once: the next managers get no such descriptor.
       ssize_t told = hf_k_write(m->options->ready_fd, "ready\n", 6);
+      if (told < 0 && errno != EPIPE) told = hf_k_write(m->options->ready_fd, "ready\n", 6);
       if (told != 6) hf__say(m, "whoever started this instance could not be told that it is ready");
       hf_k_close(m->options->ready_fd);
       ((hf_daemon_options *)(uintptr_t)m->options)->ready_fd = -1;

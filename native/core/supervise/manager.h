@@ -21,6 +21,8 @@ typedef struct hf_proc {
   int pidfd;           // 0: none
   int own_fd;          // 0: none
   int out_fd;          // 0: none; the reading end, which belongs to logs
+  int cgroup_fd;       // 0: none; the cgroup that it was born in
+  uint64_t cgroup_id;  // its inode
   bool ended;          // its pidfd is readable
   bool removing;       // its definition is gone
   bool tree_signalled; // cleaning: its group was killed
@@ -28,12 +30,15 @@ typedef struct hf_proc {
   uint16_t kills; // looks that found something to kill
   uint64_t ended_ns;   // when we saw the end
   uint64_t look_at_ns; // when to look again, 0: not before something happens
+  uint64_t adopt_at_ns, adopt_pause_ns; // what could not be opened of it is tried again then, at growing intervals
+  uint64_t inherited_event; // a move that the dead manager logged and could not commit: its sequence, 0: none
 } hf_proc;
 
 typedef struct hf_manager {
   const hf_daemon_options *options;
   hf_daemon_options next; // for the exec as guardian
   int dir, spec_dir, epoll, bell, guardian_bell, timer, signals, guardian_fd, null_fd, segment_fd;
+  int cgroup_base; // -1: none may be made
   pid_t guardian;
   hf_segment *segment;
   hf_requests *requests;
@@ -44,10 +49,11 @@ typedef struct hf_manager {
   uint64_t timer_ns;    // what the timer is set to, 0: nothing
   uint64_t specs_seen;  // requests.specs_wanted as last scanned
   uint64_t random;      // state of the jitter
-  uint64_t inherited_event; // sequence of the last event of the dead manager, 0: none
+  uint64_t scan_at_ns, scan_pause_ns; // definitions that could not be read are looked at again then, 0: all were read
   bool acknowledged;    // ring the guardian before sleeping
   bool look_again;      // something changed that others may wait for
   bool phases_rung;     // a process declared something
+  bool unarmed;         // the timer could not be set
   bool guardian_died;
   bool hurry;
   int once_code;        // exit code of --once, -1: not yet
@@ -76,6 +82,7 @@ void hf__log_target(const hf_manager *m, unsigned index, hf_log_target *out);
 // ---- requests.c ----
 void hf__request_take(hf_manager *m, unsigned index, uint64_t now_ns);
 bool hf__should_run(const hf_manager *m, unsigned index);
+bool hf__should_stop(const hf_manager *m, unsigned index); // it lives, and may not go on
 bool hf__depends_ready(const hf_manager *m, unsigned index, char waiting_for[HF_NAME_SIZE]);
 bool hf__has_living_dependents(const hf_manager *m, unsigned index);
 
@@ -104,6 +111,7 @@ bool hf__clean(hf_manager *m, unsigned index, uint64_t now_ns); // false: someth
 void hf__strangers_acknowledge(hf_manager *m);
 
 // ---- adopt.c ----
+void hf__adopt_again(hf_manager *m, unsigned index, uint64_t now_ns); // tries what could not be opened; sets when to look again
 int hf__adopt(hf_manager *m, uint64_t now_ns); // how many live
 
 #endif

@@ -52,6 +52,12 @@ bool hf__should_run(const hf_manager *m, unsigned index) {
          !hf_load_relaxed(&m->segment->header.shutting_down);
 }
 
+// Not the opposite: what lives while its definition can't be read goes on, and is not started again.
+bool hf__should_stop(const hf_manager *m, unsigned index) {
+  if (hf__spec(m, index) != NULL || m->proc[index].removing) return !hf__should_run(m, index);
+  return hf_status_now(m->segment, index)->wanted != HF_WANTED_RUN || hf_load_relaxed(&m->segment->header.shutting_down);
+}
+
 // READY, and a change of configuration while it was READY does not count as leaving it.
 static bool serves(const hf_manager *m, unsigned index) {
   const hf_status *s = hf_status_now(m->segment, index);

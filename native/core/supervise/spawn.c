@@ -177,7 +177,11 @@ int hf_spawn(const hf_spawn_args *args, pid_t *pid, int *pidfd, hf_err *err) {
   *pidfd = -1;
   int failed = find_paths(&p, args->spec, args->env, paths, err);
   if (failed) return failed;
-  int result = hf_k_clone(child, stack + sizeof stack, CLONE_PARENT | CLONE_PIDFD | CLONE_VM | CLONE_VFORK | SIGCHLD, &p, pidfd);
+  int flags = CLONE_PARENT | CLONE_PIDFD | CLONE_VM | CLONE_VFORK | SIGCHLD;
+  int result = args->cgroup < 0 ? -1 : hf_k_clone(child, stack, sizeof stack, flags, &p, pidfd, args->cgroup);
+  *args->in_cgroup = result >= 0;
+  // Not into the cgroup (its owner, its kind, the kernel): then without.
+  if (result < 0) result = hf_k_clone(child, stack, sizeof stack, flags, &p, pidfd, -1);
   if (result < 0) return hf_fail_sys(err, "clone", "no process can be made for %s", args->spec->name);
   *pid = result;
   int error = hf_load_acquire(&args->slot->errnum); // pairs with the release in give_up

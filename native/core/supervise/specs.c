@@ -15,6 +15,9 @@
 #include "segment/dir.h"
 #include "supervise/manager.h"
 
+enum { SCAN_FIRST_NS = 100000000 };
+#define SCAN_LONGEST_NS UINT64_C(10000000000)
+
 static uint64_t checksum(const void *bytes, size_t size) {
   uint64_t hash = 0xcbf29ce484222325u; // FNV-1a
   for (size_t i = 0; i < size; i++) hash = (hash ^ ((const unsigned char *)bytes)[i]) * 0x100000001b3u;
@@ -131,13 +134,14 @@ static void refuse(hf_manager *m, const char *name, const hf_err *err) {
   hf__say(m, "the definition spec/%s was refused: %s", name, err->text);
 }
 
-static void take(hf_manager *m, const char *name, const void *bytes, size_t size, uint64_t now) {
+// 0, or why it was refused.
+static int take(hf_manager *m, const char *name, const void *bytes, size_t size, uint64_t now) {
   hf_err err;
   hf_spec_owned *owned = NULL;
   uint64_t sum = checksum(bytes, size), program = 0;
   int index = find_slot(m, name);
   if (index >= 0 && m->proc[index].spec != NULL && !m->proc[index].removing && hf_status_now(m->segment, (unsigned)index)->spec_checksum == sum)
-    return;
+    return 0;
   int failed = hf_spec_decode(&owned, bytes, size, &err);
   if (!failed && strcmp(hf_spec_get(owned)->name, name) != 0) failed = hf_fail(&err, HF_ESPEC, "it names %s", hf_spec_get(owned)->name);
   if (!failed) failed = program_checksum(hf_spec_get(owned), &program, &err);
@@ -145,7 +149,7 @@ static void take(hf_manager *m, const char *name, const void *bytes, size_t size
   if (failed) {
     refuse(m, name, &err);
     if (owned != NULL) hf_spec_free(owned);
-    return;
+    return failed;
   }
   hf_proc *p = &m->proc[index];
   hf_spec_owned *old = p->spec;
@@ -155,6 +159,16 @@ static void take(hf_manager *m, const char *name, const void *bytes, size_t size
   if (s->name[0] == 0) define(m, (unsigned)index, hf_spec_get(owned), sum, program);
   else if (s->spec_checksum != sum) redefine(m, (unsigned)index, hf_spec_get(owned), sum, program, now);
   if (old != NULL) hf_spec_free(old);
+  return 0;
+}
+
+// What failed for want of memory or descriptors is tried again, at growing intervals.
+static void scan_again(hf_manager *m, bool failed, uint64_t now) {
+  uint64_t pause = m->scan_pause_ns * 2;
+  if (pause < SCAN_FIRST_NS) pause = SCAN_FIRST_NS;
+  if (pause > SCAN_LONGEST_NS) pause = SCAN_LONGEST_NS;
+  m->scan_pause_ns = failed ? pause : 0;
+  m->scan_at_ns = failed ? now + pause : 0;
 }
 
 void hf__slot_free(hf_manager *m, unsigned index) {
@@ -176,25 +190,29 @@ void hf__specs_scan(hf_manager *m, uint64_t now) {
   int fd = hf_k_openat(m->spec_dir, ".", O_RDONLY | O_DIRECTORY, 0);
   DIR *entries = fd < 0 ? NULL : fdopendir(fd);
   static char bytes[HF_SPEC_BYTES_MAX];
-  bool seen[HF_PROCESS_MAX] = {false};
+  bool seen[HF_PROCESS_MAX] = {false}, passing = false;
   if (entries == NULL) {
     hf_err err;
     hf_fail_sys(&err, "open", "the definitions can't be listed");
+    if (fd >= 0) hf_k_close(fd);
     hf__trouble(m, UINT32_MAX, &err);
+    scan_again(m, true, now);
     return;
   }
   for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
     hf_err err;
     if (hf_name_check(entry->d_name, NULL) != 0 || strstr(entry->d_name, ".tmp.") != NULL) continue;
     ssize_t size = hf_dir_read(m->spec_dir, entry->d_name, bytes, sizeof bytes, &err);
-    if (size >= 0) take(m, entry->d_name, bytes, (size_t)size, now);
-    else if (size != HF_ENOENT) refuse(m, entry->d_name, &err);
+    if (size < 0 && size != HF_ENOENT) refuse(m, entry->d_name, &err);
+    int failed = size >= 0 ? take(m, entry->d_name, bytes, (size_t)size, now) : (int)size;
+    passing |= failed == HF_ESYS || failed == HF_ENOMEM;
     int index = size == HF_ENOENT ? -1 : find_slot(m, entry->d_name);
     if (index >= 0) seen[index] = true;
   }
   closedir(entries);
   for (unsigned i = 0; i < hf__slots(m); i++)
     if (!seen[i] && hf_status_now(m->segment, i)->name[0] != 0) m->proc[i].removing = true;
+  scan_again(m, passing, now);
   m->specs_seen = wanted;
   hf_store_release(&m->segment->header.specs_done, wanted); // pairs with the acquire in hf_operator_instance
 }

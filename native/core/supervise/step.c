@@ -20,12 +20,13 @@ enum { STEPS_MAX = 16 };
 
 bool hf__living_stage(unsigned stage) { return stage >= HF_STAGE_SPAWNING && stage <= HF_STAGE_KILLING; }
 
-// The dead manager may have logged this very move before it could commit it: then the log has it already.
+// A dead manager may have logged this very move before it could commit it: then the log has it already (take_over found it).
 static bool logged_already(hf_manager *m, unsigned index, const hf_status *draft, hf_state to, uint32_t incarnation) {
   hf_event last;
-  if (m->inherited_event == 0 || m->inherited_event <= draft->event_sequence) return false;
-  if (hf_event_read(m->segment, m->inherited_event, &last) != 1) return false;
-  return last.type == HF_EVENT_state && last.index == index && last.incarnation == incarnation && last.to == (uint8_t)to;
+  uint64_t inherited = m->proc[index].inherited_event;
+  if (inherited == 0 || inherited <= draft->event_sequence) return false;
+  if (hf_event_read(m->segment, inherited, &last) != 1) return false;
+  return last.incarnation == incarnation && last.to == (uint8_t)to;
 }
 
 int hf__move(hf_manager *m, unsigned index, hf_status *draft, hf_state to, uint32_t incarnation, const hf_event *details) {
@@ -33,8 +34,8 @@ int hf__move(hf_manager *m, unsigned index, hf_status *draft, hf_state to, uint3
   hf_state from = (hf_state)HF_WORD_STATE(word);
   if (from != to || incarnation != HF_WORD_INCARNATION(word)) {
     if (logged_already(m, index, draft, to, incarnation)) {
-      draft->event_sequence = m->inherited_event;
-      m->inherited_event = 0;
+      draft->event_sequence = m->proc[index].inherited_event;
+      m->proc[index].inherited_event = 0;
     } else {
       hf_event event = {.errnum = 0};
       if (details != NULL) event = *details;
@@ -128,6 +129,8 @@ static bool step_resting(hf_manager *m, unsigned index, uint64_t now) {
     hf__slot_free(m, index);
     return false;
   }
+  bool readable = hf__spec(m, index) != NULL || s->wanted != HF_WANTED_RUN || hf_load_relaxed(&m->segment->header.shutting_down);
+  if (!readable) return false; // its definition may be there again at the next look
   if (!hf__should_run(m, index)) {
     bool backing_off = s->stage == HF_STAGE_BACKOFF;
     if (!backing_off && s->waiting_for[0] == 0) return false;
@@ -166,7 +169,7 @@ static bool step_living(hf_manager *m, unsigned index, uint64_t now) {
   if (s->stage == HF_STAGE_RUNNING) {
     watch_phase(m, index, now);
     s = hf_status_now(m->segment, index);
-    if (s->stage == HF_STAGE_RUNNING && !hf__should_run(m, index)) {
+    if (s->stage == HF_STAGE_RUNNING && hf__should_stop(m, index)) {
       bool held = hf_load_relaxed(&m->segment->header.shutting_down) && !m->hurry && hf__has_living_dependents(m, index);
       if (!held) hf__stop_begin(m, index, HF_STOP_ASKED, false, now);
     }
@@ -178,7 +181,8 @@ static bool step_living(hf_manager *m, unsigned index, uint64_t now) {
   } else if (s->stage == HF_STAGE_KILLING && p->look_at_ns == 0) {
     hf__kill_again(m, index, now);
   }
-  return false;
+  if (p->pidfd == 0 || p->own_fd == 0 || p->out_fd == 0) hf__adopt_again(m, index, now);
+  return p->ended;
 }
 
 void hf__step(hf_manager *m, unsigned index, uint64_t now) {

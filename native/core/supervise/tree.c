@@ -18,6 +18,7 @@ enum { MEMBERS_MAX = 4096, FREEZE_PASSES = 8 };
 
 typedef struct members {
   const hf_tree *tree;
+  bool incomplete;   // something could not be looked at: there may be more
   int count, frozen; // frozen: how many of them were stopped already
   int capacity;
   struct member {
@@ -34,18 +35,24 @@ static bool has(const members *m, pid_t pid) {
 
 // Takes a process into the list if it lives: pinned first, then looked at.
 static void take(members *m, pid_t pid) {
-  if (has(m, pid) || m->count >= MEMBERS_MAX) return;
+  if (has(m, pid)) return;
+  m->incomplete |= m->count >= MEMBERS_MAX;
+  if (m->count >= MEMBERS_MAX) return;
   if (m->count == m->capacity) {
     int more = m->capacity ? m->capacity * 2 : 16;
     void *list = realloc(m->list, (size_t)more * sizeof *m->list);
-    if (list == NULL) return; // found again at the next look
+    m->incomplete |= list == NULL;
+    if (list == NULL) return;
     m->list = list;
     m->capacity = more;
   }
   int fd = hf_k_pidfd_open(pid);
+  m->incomplete |= fd < 0 && errno != ESRCH;
   if (fd < 0) return;
   hf_process_facts facts;
-  if (hf_process_facts_read(pid, &facts) != 0 || facts.state == 'Z' || facts.state == 'X') {
+  int failed = hf_process_facts_read(pid, &facts);
+  m->incomplete |= failed == HF_ESYS;
+  if (failed != 0 || facts.state == 'Z' || facts.state == 'X') {
     hf_k_close(fd);
     return;
   }
@@ -59,12 +66,15 @@ static bool take_child(pid_t pid, void *context) {
 
 // Everything below what is in the list already; the list grows while it is walked.
 static void take_descendants(members *m, int from) {
-  for (int i = from; i < m->count; i++) hf_children_each(m->list[i].pid, take_child, m);
+  for (int i = from; i < m->count; i++) m->incomplete |= hf_children_each(m->list[i].pid, take_child, m) == HF_ESYS;
 }
 
-static bool belongs(const hf_tree *tree, pid_t pid, const hf_process_facts *facts) {
-  if (facts->group == tree->main.pid || facts->session == tree->main.pid) return true;
-  return hf_environment_has(pid, tree->marker) && hf_environment_has(pid, tree->dir_marker);
+static bool is_marked(members *m, pid_t pid) {
+  return hf_environment_has(pid, m->tree->marker, &m->incomplete) && hf_environment_has(pid, m->tree->dir_marker, &m->incomplete);
+}
+
+static bool belongs(members *m, pid_t pid, const hf_process_facts *facts) {
+  return facts->group == m->tree->main.pid || facts->session == m->tree->main.pid || is_marked(m, pid);
 }
 
 // A child of the guardian that is no incarnation: whose is it?
@@ -73,30 +83,34 @@ static bool take_orphan(pid_t pid, void *context) {
   const hf_tree *tree = m->tree;
   if (tree->is_known(pid, tree->context) || has(m, pid)) return true;
   hf_process_facts facts;
-  if (hf_process_facts_read(pid, &facts) != 0 || facts.state == 'Z' || facts.state == 'X') return true;
-  if (belongs(tree, pid, &facts)) take(m, pid);
-  else if (tree->unattributed != NULL) tree->unattributed(pid, tree->context);
+  int failed = hf_process_facts_read(pid, &facts);
+  m->incomplete |= failed == HF_ESYS;
+  if (failed != 0 || facts.state == 'Z' || facts.state == 'X') return true;
+  if (belongs(m, pid, &facts)) take(m, pid);
+  else if (tree->unattributed != NULL && !m->incomplete) tree->unattributed(pid, tree->context);
   return true;
 }
 
 // The slow way, where orphans landed with somebody else (a guardian died): every process with the marker.
 static void take_marked(members *m) {
   DIR *proc = opendir("/proc");
+  m->incomplete |= proc == NULL;
   if (proc == NULL) return;
   for (struct dirent *entry; (entry = readdir(proc)) != NULL;) {
     if (!isdigit((unsigned char)entry->d_name[0])) continue;
     pid_t pid = (pid_t)atoi(entry->d_name);
     if (pid == m->tree->main.pid || m->tree->is_known(pid, m->tree->context)) continue;
-    if (hf_environment_has(pid, m->tree->marker) && hf_environment_has(pid, m->tree->dir_marker)) take(m, pid);
+    if (is_marked(m, pid)) take(m, pid);
   }
   closedir(proc);
 }
 
 static void look(members *m, bool main_lives) {
   const hf_tree *tree = m->tree;
-  if (main_lives) hf_children_each(tree->main.pid, take_child, m);
-  hf_children_each(tree->guardian, take_orphan, m);
-  if (!tree->main_is_guardians) take_marked(m);
+  if (main_lives) m->incomplete |= hf_children_each(tree->main.pid, take_child, m) == HF_ESYS;
+  int failed = hf_children_each(tree->guardian, take_orphan, m);
+  m->incomplete |= failed == HF_ESYS;
+  if (!tree->main_is_guardians || failed == HF_EUNKNOWN) take_marked(m); // or the guardian has just died
   take_descendants(m, 0);
 }
 
@@ -126,5 +140,5 @@ int hf_tree_kill(const hf_tree *tree, bool kill_main) {
   }
   for (int i = 0; i < m.count; i++) hf_k_close(m.list[i].pidfd);
   free(m.list);
-  return m.count;
+  return m.count > 0 ? m.count : m.incomplete ? HF_ESYS : 0;
 }

@@ -19,8 +19,8 @@ typedef struct hf_tree {
 } hf_tree;
 
 // Looks for living members of the tree other than `main`, freezes them until no new ones appear, and kills them. With
-// `kill_main` main is frozen and killed too. Returns how many living members were found (0: none is left). Never blocks on
-// their end: call it again until it returns 0.
+// `kill_main` main is frozen and killed too. Returns how many living members were found (0: none is left), or HF_ESYS where
+// none was found and something could not be looked at. Never blocks on their end: call it again until it returns 0.
 int hf_tree_kill(const hf_tree *tree, bool kill_main);
 
 #endif

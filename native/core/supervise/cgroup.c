@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+// Cgroups, by their files.
+#include "supervise/cgroup.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/kernel.h"
+
+enum { PATH_BYTES = 1024 };
+
+static bool read_text(int dir, const char *name, char *out, size_t size) {
+  int fd = hf_k_openat(dir, name, O_RDONLY, 0);
+  if (fd < 0) return false;
+  size_t used = 0;
+  ssize_t got;
+  while (used + 1 < size && (got = hf_k_read(fd, out + used, size - 1 - used)) > 0) used += (size_t)got;
+  hf_k_close(fd);
+  out[used] = 0;
+  return true;
+}
+
+// Where cgroup2 is mounted: the mount point of the first mountinfo line of that type.
+static bool mount_point(char *out, size_t size) {
+  FILE *mounts = fopen("/proc/self/mountinfo", "re");
+  char *line = NULL;
+  size_t room = 0;
+  bool found = false;
+  while (mounts != NULL && !found && getline(&line, &room, mounts) > 0) {
+    char point[PATH_BYTES];
+    if (strstr(line, " - cgroup2 ") == NULL || sscanf(line, "%*s %*s %*s %*s %1023s", point) != 1) continue;
+    found = snprintf(out, size, "%s", point) < (int)size;
+  }
+  free(line);
+  if (mounts != NULL) fclose(mounts);
+  return found;
+}
+
+// The manager's own cgroup: the line "0::<path>" of /proc/self/cgroup.
+static bool own_path(char *out, size_t size) {
+  char text[4096], point[PATH_BYTES];
+  if (!mount_point(point, sizeof point) || !read_text(AT_FDCWD, "/proc/self/cgroup", text, sizeof text)) return false;
+  char *line = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
+  if (line == NULL) return false;
+  char *path = strchr(line, '/');
+  if (path == NULL) return false;
+  path[strcspn(path, "\n")] = 0;
+  return strstr(path, "/..") == NULL && snprintf(out, size, "%s%s", point, path) < (int)size;
+}
+
+static bool instance_path(int instance_dir, char *out, size_t size) {
+  struct stat st;
+  char own[PATH_BYTES];
+  if (hf_k_fstat(instance_dir, &st) != 0 || !own_path(own, sizeof own)) return false;
+  return snprintf(out, size, "%s/holdfast-%llx-%llx", own, (unsigned long long)st.st_dev, (unsigned long long)st.st_ino) < (int)size;
+}
+
+int hf_cgroup_base(int instance_dir) {
+  char path[PATH_BYTES + 64];
+  if (!instance_path(instance_dir, path, sizeof path)) return -1;
+  (void)hf_k_mkdirat(AT_FDCWD, path, 0755);
+  int fd = hf_k_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+  struct stat st;
+  if (fd >= 0 && hf_k_fstatat(fd, "cgroup.kill", &st, 0) == 0) return fd;
+  if (fd >= 0) hf_k_close(fd); // a kernel before 5.14
+  return -1;
+}
+
+int hf_cgroup_open(int base, unsigned index, bool create, uint64_t *id) {
+  char name[24];
+  struct stat st;
+  if (base < 0) return -1;
+  snprintf(name, sizeof name, "p%u", index);
+  int fd = hf_k_openat(base, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+  if (fd < 0 && create && hf_k_mkdirat(base, name, 0755) == 0) fd = hf_k_openat(base, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+  if (fd < 0 || hf_k_fstat(fd, &st) != 0) {
+    if (fd >= 0) hf_k_close(fd);
+    return -1;
+  }
+  *id = (uint64_t)st.st_ino;
+  return fd;
+}
+
+bool hf_cgroup_empty(int cgroup) {
+  char text[256];
+  return read_text(cgroup, "cgroup.events", text, sizeof text) && strstr(text, "populated 0") != NULL;
+}
+
+bool hf_cgroup_kill(int cgroup) {
+  int fd = hf_k_openat(cgroup, "cgroup.kill", O_WRONLY, 0);
+  if (fd < 0) return false;
+  bool killed = hf_k_write(fd, "1", 1) == 1;
+  hf_k_close(fd);
+  return killed;
+}
+
+void hf_cgroup_remove(int instance_dir) {
+  char path[PATH_BYTES + 64];
+  if (!instance_path(instance_dir, path, sizeof path)) return;
+  int base = hf_k_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+  int again = base < 0 ? -1 : hf_k_openat(base, ".", O_RDONLY | O_DIRECTORY, 0);
+  DIR *entries = again < 0 ? NULL : fdopendir(again);
+  for (struct dirent *entry; entries != NULL && (entry = readdir(entries)) != NULL;)
+    if (entry->d_name[0] == 'p' && entry->d_type == DT_DIR) (void)hf_k_unlinkat(base, entry->d_name, AT_REMOVEDIR);
+  if (entries != NULL) closedir(entries);
+  if (base >= 0) hf_k_close(base);
+  (void)hf_k_unlinkat(AT_FDCWD, path, AT_REMOVEDIR);
+}

@@ -1,0 +1,435 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { connect, type HoldfastEvent, Manager } from '../../lib/index.js';
+import { native } from '../../lib/native.js';
+import { childrenOf, fixture, isRunning, until } from './stage.js';
+
+const asleep = { run: ['sleep', '1000'], ready: 'alive', aliveForMs: 10 } as const;
+const within = { timeoutMs: 10_000 };
+
+let logDir: string;
+let manager: Manager;
+beforeEach(() => {
+  logDir = mkdtempSync(join(tmpdir(), 'holdfast-manager-'));
+  manager = new Manager({ instance: 'shop', logDir });
+});
+afterEach(async () => {
+  await manager.stop();
+  rmSync(logDir, { recursive: true });
+});
+
+/** The one process, or the one of that name. */
+async function look(name = 'web') {
+  const found = (await manager.status()).processes.find((process) => process.name === name);
+  if (found === undefined) throw new Error(`${name} is not there`);
+  return found;
+}
+
+async function pidOf(name = 'web'): Promise<number> {
+  return (await look(name)).pid ?? 0;
+}
+
+describe('its life', () => {
+  test('runs what was defined before and after start, and leaves nothing behind', async () => {
+    await manager.define({ name: 'early', ...asleep });
+    await manager.start();
+    await manager.define({ name: 'late', ...asleep });
+    for (const name of ['early', 'late']) await manager.waitFor(name, 'READY', within);
+    const { dir, manager: daemon, processes } = await manager.status();
+    const pids = [daemon.pid ?? 0, ...processes.map(({ pid }) => pid ?? 0)];
+    expect(pids.every(isRunning)).toBe(true);
+    expect(dir).toBe(manager.dir);
+    await manager.stop();
+    expect(pids.some(isRunning)).toBe(false);
+    expect(existsSync(dir)).toBe(false);
+  });
+
+  test('status has the documented shape', async () => {
+    await manager.define({ name: 'web', ...asleep });
+    await manager.define({ name: 'idle', run: 'true', start: 'on-demand' });
+    await manager.start();
+    await manager.waitFor('web', 'READY', within);
+    const status = await manager.status();
+    expect(Object.keys(status)).toEqual(['instance', 'dir', 'manager', 'processes']);
+    expect(status.instance).toBe('shop');
+    expect(status.manager).toEqual({ pid: expect.any(Number), uptimeMs: expect.any(Number), restarts: 0 });
+    expect(await look('web')).toEqual({
+      name: 'web',
+      state: 'READY',
+      pid: expect.any(Number),
+      incarnation: 1,
+      uptimeMs: expect.any(Number),
+      restarts: 0,
+      wanted: 'run',
+      enabled: true,
+      waitingFor: null,
+      limited: false,
+      cpuPercent: expect.any(Number),
+      memoryBytes: expect.any(Number),
+      threads: [],
+      lastFailure: null,
+    });
+    expect(await look('idle')).toMatchObject({
+      state: 'STOPPED',
+      pid: null,
+      uptimeMs: null,
+      wanted: 'stop',
+      cpuPercent: null,
+      memoryBytes: null,
+    });
+  });
+
+  test('before start, and after stop, calls say what to do', async () => {
+    const before = { code: 'ERR_HOLDFAST_NO_MANAGER', message: 'this Manager is not started: await start() first' };
+    const after = { code: 'ERR_HOLDFAST_SHUTDOWN', message: 'this Manager has been stopped: make a new one' };
+    const calls = [
+      () => manager.remove('web'),
+      () => manager.startProcess('web'),
+      () => manager.stopProcess('web'),
+      () => manager.restartProcess('web'),
+      () => manager.status(),
+      () => manager.waitFor('web', 'READY'),
+    ];
+    for (const call of calls) await expect(call()).rejects.toMatchObject(before);
+    await manager.stop();
+    for (const call of calls) await expect(call()).rejects.toMatchObject(after);
+    await expect(manager.define({ name: 'web', ...asleep })).rejects.toMatchObject(after);
+    await expect(manager.start()).rejects.toMatchObject(after);
+    expect(() => manager.on('state', () => {})).toThrow(expect.objectContaining(after));
+  });
+
+  test('a bad name or directory is refused in a sentence', () => {
+    expect(() => new Manager({ instance: 'a b' })).toThrow(
+      /^instance must begin with a letter, .* and is 'a b': rename it$/,
+    );
+    const elsewhere = new Manager({ dir: `/dev/shm/${'a'.repeat(80)}` });
+    expect(() => elsewhere.dir).toThrow(expect.objectContaining({ code: 'ERR_HOLDFAST_VALUE' }));
+  });
+
+  test('a second manager on one directory is refused', async () => {
+    await manager.start();
+    const second = new Manager({ dir: manager.dir, logDir });
+    await expect(second.start()).rejects.toMatchObject({ code: 'ERR_HOLDFAST_NO_MANAGER', message: /another manager/ });
+    await second.stop();
+    expect((await manager.status()).manager.pid).not.toBeNull();
+  });
+});
+
+describe('requests', () => {
+  beforeEach(() => manager.start());
+
+  test('start, restart and stop settle when it is so', async () => {
+    await manager.define({ name: 'web', ...asleep, start: 'on-demand' });
+    expect((await look()).state).toBe('STOPPED');
+    await manager.startProcess('web');
+    const first = await look();
+    expect(first.state).toBe('READY');
+    await manager.startProcess('web');
+    expect((await look()).pid).toBe(first.pid);
+    await manager.restartProcess('web');
+    expect(await look()).toMatchObject({ state: 'READY', incarnation: 2 });
+    expect(isRunning(first.pid ?? 0)).toBe(false);
+    const second = await pidOf();
+    await manager.stopProcess('web');
+    expect(await look()).toMatchObject({ state: 'STOPPED', pid: null, wanted: 'stop' });
+    expect(isRunning(second)).toBe(false);
+    await manager.remove('web');
+    expect((await manager.status()).processes).toEqual([]);
+  });
+
+  test('stop with force does not wait for the grace', async () => {
+    await manager.define({
+      name: 'web',
+      run: ['sh', '-c', "trap '' TERM; while :; do sleep 0.05; done"],
+      ready: 'alive',
+      aliveForMs: 50,
+    });
+    await manager.waitFor('web', 'READY', within);
+    const begin = performance.now();
+    await manager.stopProcess('web', { force: true });
+    expect(performance.now() - begin).toBeLessThan(5000);
+  });
+
+  test('a start that fails is rejected with what happened', async () => {
+    await manager.define({ name: 'missing', run: '/none/program', start: 'on-demand' });
+    await manager.define({ name: 'exits', run: ['sh', '-c', 'exit 3'], start: 'on-demand' });
+    await expect(manager.startProcess('missing')).rejects.toMatchObject({
+      code: 'ERR_HOLDFAST_FAILED',
+      message: 'missing failed to start: could not be executed: No such file or directory',
+    });
+    expect((await look('missing')).lastFailure).toMatchObject({ cause: 'spawn', errno: 'ENOENT' });
+    await expect(manager.startProcess('exits')).rejects.toThrow(/^exits failed to start: exited with code 3 after /);
+    expect((await look('exits')).lastFailure).toMatchObject({ cause: 'exit', exitCode: 3, signal: null });
+    expect((await look('exits')).lastFailure).not.toHaveProperty('errno');
+  });
+
+  test('an on-demand program that ended well has been started', async () => {
+    await manager.define({ name: 'job', run: ['true'], start: 'on-demand' });
+    await manager.startProcess('job');
+    expect((await look('job')).state).toBe('STOPPED');
+  });
+
+  test('what is not enabled, or waits for what is stopped, says so', async () => {
+    await manager.define({ name: 'off', ...asleep, enabled: false });
+    await expect(manager.startProcess('off')).rejects.toMatchObject({ code: 'ERR_HOLDFAST_DISABLED' });
+    await manager.define({ name: 'db', ...asleep, start: 'on-demand' });
+    await manager.define({ name: 'web', ...asleep, dependsOn: 'db' });
+    await expect(manager.startProcess('web')).rejects.toThrow('web waits for db, which is stopped: start db first');
+    await manager.startProcess('db');
+    await manager.waitFor('web', 'READY', within);
+  });
+
+  test('an unknown process is named, with the known ones', async () => {
+    await manager.define({ name: 'web', ...asleep });
+    for (const call of [
+      () => manager.startProcess('nobody'),
+      () => manager.remove('nobody'),
+      () => manager.waitFor('nobody', 'READY'),
+    ]) {
+      await expect(call()).rejects.toMatchObject({
+        code: 'ERR_HOLDFAST_UNKNOWN_PROCESS',
+        message: "there is no process 'nobody': known: web",
+      });
+    }
+  });
+
+  test('a bad definition is refused, and changes nothing', async () => {
+    await expect(manager.define({ name: 'web', run: 'true', restart: 'maybe' as never })).rejects.toMatchObject({
+      code: 'ERR_HOLDFAST_VALUE',
+    });
+    await manager.define({ name: 'a', ...asleep, dependsOn: 'b' });
+    await expect(manager.define({ name: 'b', ...asleep, dependsOn: 'a' })).rejects.toMatchObject({
+      code: 'ERR_HOLDFAST_VALUE',
+    });
+    expect((await manager.status()).processes.map(({ name }) => name)).toEqual(['a']);
+  });
+
+  test('instances come and go with their definition', async () => {
+    const names = async () => (await manager.status()).processes.map(({ name }) => name).sort();
+    await manager.define({ name: 'web', ...asleep, instances: 3 });
+    await manager.define({ name: 'after', ...asleep, dependsOn: 'web' });
+    await manager.startProcess('web');
+    await manager.waitFor('after', 'READY', within);
+    expect(await names()).toEqual(['after', 'web.1', 'web.2', 'web.3']);
+    await manager.define({ name: 'web', ...asleep, instances: 2 });
+    await until('web.3 is gone', () => !readSpecs().includes('web.3'));
+    await manager.stopProcess('web');
+    expect([(await look('web.1')).state, (await look('web.2')).state]).toEqual(['STOPPED', 'STOPPED']);
+    await manager.remove('web');
+    expect(await names()).toEqual(['after']);
+  });
+
+  function readSpecs(): string[] {
+    const operator = new (native().Operator)(manager.dir, false);
+    try {
+      return operator.status().map(({ name }) => name);
+    } finally {
+      operator.close();
+    }
+  }
+
+  test('output goes to the log of the process', async () => {
+    await manager.define({ name: 'talk', run: ['sh', '-c', 'echo out; echo err >&2'], start: 'on-demand' });
+    await manager.startProcess('talk');
+    const file = join(logDir, 'talk.log');
+    await until('the log', () => existsSync(file) && readFileSync(file, 'utf8') === 'out\nerr\n');
+  });
+});
+
+describe('watching', () => {
+  beforeEach(() => manager.start());
+
+  test('waitFor sees a state that has passed, and times out with what is now', async () => {
+    await manager.define({ name: 'web', ...asleep });
+    await manager.waitFor('web', 'READY', within);
+    const failed = manager.waitFor('web', 'FAIL', within);
+    const pid = await pidOf();
+    process.kill(pid, 'SIGSEGV');
+    await failed;
+    await manager.waitFor('web', 'READY', within);
+    expect(await look()).toMatchObject({ restarts: 1, lastFailure: { cause: 'crash', signal: 'SIGSEGV', phase: 'READY' } });
+    await expect(manager.waitFor('web', 'LOADCFG', { timeoutMs: 20 })).rejects.toMatchObject({
+      code: 'ERR_HOLDFAST_TIMEOUT',
+      message: 'web did not become LOADCFG within 20 ms, and is READY: look at its log, or wait longer',
+    });
+    await expect(manager.waitFor('web', 'ready' as never)).rejects.toMatchObject({ code: 'ERR_HOLDFAST_VALUE' });
+    await expect(manager.waitFor('web', 'READY', { timeoutMs: -1 })).rejects.toMatchObject({ code: 'ERR_HOLDFAST_VALUE' });
+  });
+
+  test('listeners hear moves, failures and restarts, until they are taken off', async () => {
+    const heard: Record<string, HoldfastEvent[]> = { state: [], failure: [], restart: [] };
+    const keep = (event: HoldfastEvent) => heard.state?.push(event);
+    manager.on('state', keep);
+    manager.on('failure', (event) => heard.failure?.push(event));
+    manager.on('restart', (event) => heard.restart?.push(event));
+    await manager.define({ name: 'web', ...asleep });
+    await manager.waitFor('web', 'READY', within);
+    process.kill(await pidOf(), 'SIGKILL');
+    await until('the restart', () => heard.restart?.length === 1);
+    await manager.waitFor('web', 'READY', within);
+    await until('the last move', () => heard.state?.at(-1)?.to === 'READY');
+    expect(heard.state?.map(({ from, to }) => `${from} ${to}`)).toEqual([
+      'STOPPED STARTED',
+      'STARTED READY',
+      'READY FAIL',
+      'FAIL STARTED',
+      'STARTED READY',
+    ]);
+    expect(heard.failure).toEqual([
+      expect.objectContaining({
+        type: 'state',
+        name: 'web',
+        cause: 'crash',
+        signal: 'SIGKILL',
+        exitCode: null,
+        incarnation: 1,
+      }),
+    ]);
+    manager.off('state', keep);
+    await manager.stopProcess('web');
+    await manager.startProcess('web');
+    expect(heard.state).toHaveLength(5);
+    expect(() => manager.on('exit' as never, () => {})).toThrow('listen to one of state, failure, restart');
+  });
+
+  test('events are one stream, in order, also those before', async () => {
+    await manager.define({ name: 'web', ...asleep });
+    await manager.waitFor('web', 'READY', within);
+    const seen: HoldfastEvent[] = [];
+    for await (const event of manager.events({ history: true })) {
+      seen.push(event);
+      if (event.to === 'READY') break;
+    }
+    expect(seen.map(({ type }) => type)).toContain('manager');
+    expect(seen.map(({ sequence }) => sequence)).toEqual([...seen.keys()].map((at) => at + (seen[0]?.sequence ?? 0)));
+    expect(seen.at(-1)).toMatchObject({
+      name: 'web',
+      from: 'STARTED',
+      to: 'READY',
+      cause: null,
+      exitCode: null,
+      signal: null,
+    });
+  });
+
+  test('a stream ends with its manager', async () => {
+    const stream = manager.events();
+    const end = stream.next();
+    await manager.stop();
+    let last = await end;
+    while (!last.done) last = await stream.next();
+    expect(last.done).toBe(true);
+  });
+
+  test('waiting goes on over the death of a manager', async () => {
+    await manager.define({ name: 'web', ...asleep });
+    await manager.waitFor('web', 'READY', within);
+    const { manager: before } = await manager.status();
+    const pid = await pidOf();
+    const stopped = manager.waitFor('web', 'STOPPED', within);
+    process.kill(before.pid ?? 0, 'SIGKILL');
+    await manager.stopProcess('web');
+    await stopped;
+    const { manager: after } = await manager.status();
+    expect(after.pid).not.toBe(before.pid);
+    expect(after.restarts).toBe(1);
+    expect(isRunning(pid)).toBe(false);
+  });
+});
+
+describe('connect', () => {
+  test('finds nobody', async () => {
+    const dir = `/dev/shm/holdfast-none.${process.pid}`;
+    const nobody = { code: 'ERR_HOLDFAST_NO_MANAGER', message: `no manager runs in ${dir}: start one with "holdfast up"` };
+    await expect(connect({ dir })).rejects.toMatchObject(nobody);
+    mkdirSync(dir, { mode: 0o700 });
+    new (native().Operator)(dir, true).close();
+    await expect(connect({ dir })).rejects.toMatchObject(nobody);
+    rmSync(dir, { recursive: true });
+    await expect(connect({ dir: '/etc/hosts' })).rejects.toMatchObject({ code: expect.stringMatching(/^ERR_HOLDFAST_/) });
+  });
+
+  test('gives the same interface on a running instance', async () => {
+    await manager.start();
+    const client = await connect({ dir: manager.dir });
+    expect([client.instance, client.dir]).toEqual(['shop', manager.dir]);
+    await client.define({ name: 'web', ...asleep, log: { keep: 1 } });
+    await client.waitFor('web', 'READY', within);
+    expect((await client.status()).processes[0]?.pid).toBe(await pidOf());
+    const pending = client.waitFor('web', 'FAIL');
+    client.close();
+    client.close();
+    const closed = { code: 'ERR_HOLDFAST_SHUTDOWN', message: 'the client is closed: open another one with connect()' };
+    await expect(pending).rejects.toMatchObject(closed);
+    await expect(client.status()).rejects.toMatchObject(closed);
+    await expect(client.define({ name: 'web', ...asleep })).rejects.toMatchObject(closed);
+    await expect(client.startProcess('web')).rejects.toMatchObject(closed);
+    await expect(client.shutdown()).rejects.toMatchObject(closed);
+    expect(() => client.events()).toThrow(expect.objectContaining(closed));
+    expect((await look()).state).toBe('READY');
+    await manager.remove('web');
+  });
+
+  test('what is pending when the instance ends is rejected', async () => {
+    await manager.define({ name: 'web', ...asleep });
+    await manager.start();
+    const other = await connect({ dir: manager.dir });
+    const pending = expect(other.waitFor('web', 'FAIL')).rejects.toMatchObject({ code: 'ERR_HOLDFAST_NO_MANAGER' });
+    await manager.stop();
+    await pending;
+    other.close();
+  });
+});
+
+describe('the owner', () => {
+  let child: ChildProcess;
+  let facts: { dir: string; manager: number; tree: number };
+  let leaf: number;
+
+  afterEach(() => child.kill('SIGKILL'));
+
+  async function embed(how: string): Promise<void> {
+    child = spawn(process.execPath, [fixture('embed-then-idle.mjs'), how], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const [line] = await once(createInterface({ input: child.stdout as NodeJS.ReadableStream }), 'line');
+    facts = JSON.parse(line);
+    if (isRunning(facts.tree)) [leaf = 0] = childrenOf(facts.tree);
+  }
+
+  async function allGone(): Promise<void> {
+    await until('the tree is gone', () => ![facts.tree, leaf, facts.manager].some(isRunning));
+    await until('the directory is gone', () => !existsSync(facts.dir));
+  }
+
+  test('a blocked event loop delays no recovery', async () => {
+    await embed('block');
+    const client = await connect({ dir: facts.dir });
+    const failed = client.waitFor('tree', 'FAIL', within);
+    process.kill(facts.tree, 'SIGKILL');
+    await failed;
+    await client.waitFor('tree', 'READY', within);
+    expect((await client.status()).processes[0]).toMatchObject({ restarts: 1, state: 'READY' });
+    client.close();
+    child.kill('SIGKILL');
+    await allGone();
+  });
+
+  test.each(['SIGKILL', 'SIGTERM', 'SIGINT'] as const)('killed by %s: what it started ends with it', async (signal) => {
+    await embed('block');
+    expect(isRunning(leaf)).toBe(true);
+    child.kill(signal);
+    await once(child, 'exit');
+    await allGone();
+  });
+
+  test('a Manager keeps no event loop alive', async () => {
+    await embed('leave');
+    if (child.exitCode === null) await once(child, 'exit');
+    expect(child.exitCode).toBe(0);
+    await allGone();
+  });
+});
