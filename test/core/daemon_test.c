@@ -67,26 +67,57 @@ TEST(tells_exit_codes_from_signals_and_exec_errors) {
   fx_close(&f);
 }
 
-TEST(kills_the_whole_tree_also_what_left_group_and_session) {
-  static const char *const program[] = {HF_TEST_PROGRAMS "/escape", "/tmp/hf-escape.pids", NULL};
+// Reads what `escape` wrote: true once all of it is there.
+static bool read_pids(const char *path, pid_t pids[4]) {
+  FILE *file = fopen(path, "r");
+  int n = file ? fscanf(file, "%d %d %d %d", &pids[0], &pids[1], &pids[2], &pids[3]) : 0;
+  if (file) fclose(file);
+  return n == 4;
+}
+
+// Kills the main process of a tree that tried to escape, then stops the next one: `expected` of its four members go with it.
+static void tree_dies(const char *instance, int expected) {
+  char path[64];
+  snprintf(path, sizeof path, "/tmp/hf-escape-%s-%d.pids", instance, (int)getpid());
+  const char *const program[] = {HF_TEST_PROGRAMS "/escape", path, "forget", NULL};
   fixture f;
-  unlink("/tmp/hf-escape.pids");
-  CHECK(fx_open(&f) && fx_define(&f, "tree", program) && fx_start(&f));
-  pid_t pids[3] = {0};
-  CHECK(FX_UNTIL(&f, __extension__({
-                   FILE *file = fopen("/tmp/hf-escape.pids", "r");
-                   int n = file ? fscanf(file, "%d %d %d", &pids[0], &pids[1], &pids[2]) : 0;
-                   if (file) fclose(file);
-                   n == 3;
-                 })));
-  for (int i = 0; i < 3; i++) CHECK(fx_alive(pids[i]));
-  pid_t old = fx_status(&f, "tree").pid;
-  CHECK_EQ(kill(old, SIGKILL), 0);
-  for (int i = 0; i < 3; i++) CHECK(fx_gone(pids[i]));
-  CHECK(FX_UNTIL(&f, fx_status(&f, "tree").incarnation == 2));
+  pid_t pids[2][4] = {{0}};
+  CHECK(fx_open(&f));
+  hf_spec spec;
+  fx_spec(&f, &spec, "tree", program);
+  spec.stop_timeout_ns = 50000000;
+  CHECK(hf_operator_define(f.op, &spec, NULL) == 1);
+  CHECK(fx_start(&f));
+  for (unsigned round = 0; round < 2; round++) {
+    CHECK(FX_UNTIL(&f, fx_status(&f, "tree").incarnation == round + 1 && read_pids(path, pids[round])));
+    for (int i = 0; i < 4; i++) CHECK(fx_alive(pids[round][i]));
+    unlink(path);
+    if (round == 0) CHECK_EQ(kill(fx_status(&f, "tree").pid, SIGKILL), 0);
+    else CHECK(hf_operator_request(f.op, "tree", HF_REQUEST_STOP, NULL) > 0);
+    for (int i = 0; i < expected; i++) CHECK(fx_gone(pids[round][i]));
+  }
+  CHECK(FX_UNTIL(&f, fx_status(&f, "tree").state == HF_STATE_STOPPED));
   CHECK_EQ(fx_down(&f), 0);
-  unlink("/tmp/hf-escape.pids");
+  for (int i = expected; i < 4; i++)
+    for (int round = 0; round < 2; round++) {
+      CHECK(fx_alive(pids[round][i])); // nobody can attribute it: it is left alone
+      kill(pids[round][i], SIGKILL);
+    }
   fx_close(&f);
+}
+
+TEST(kills_the_whole_tree_by_its_cgroup) {
+  int dir = open("/dev/shm", O_RDONLY | O_DIRECTORY | O_CLOEXEC), base = hf_cgroup_base(dir);
+  tree_dies("cgroup", base >= 0 ? 4 : 3);
+  if (base >= 0) close(base);
+  hf_cgroup_remove(dir);
+  close(dir);
+}
+
+TEST(kills_the_whole_tree_also_where_no_cgroup_may_be_made) {
+  setenv("HOLDFAST_CGROUP", "off", 1);
+  tree_dies("off", 3);
+  unsetenv("HOLDFAST_CGROUP");
 }
 
 TEST(a_new_manager_adopts_what_lives) {

@@ -61,6 +61,8 @@ static bool instance_path(int instance_dir, char *out, size_t size) {
 
 int hf_cgroup_base(int instance_dir) {
   char path[PATH_BYTES + 64];
+  const char *wish = getenv("HOLDFAST_CGROUP");
+  if (wish != NULL && strcmp(wish, "off") == 0) return -1;
   if (!instance_path(instance_dir, path, sizeof path)) return -1;
   (void)hf_k_mkdirat(AT_FDCWD, path, 0755);
   int fd = hf_k_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);

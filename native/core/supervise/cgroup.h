@@ -9,7 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// The cgroup of this instance, made if it is missing: a directory descriptor, or -1 where none may be made.
+// The cgroup of this instance, made if it is missing: a directory descriptor, or -1 where none may be made, or
+// where $HOLDFAST_CGROUP is "off".
 int hf_cgroup_base(int instance_dir);
 // The cgroup of a process below it: a directory descriptor, and its inode in *id; -1 where it can't be made. With `create` false
 // only one that is there.
