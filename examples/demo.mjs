@@ -94,15 +94,31 @@ const identities = ({ processes }) =>
     .sort()
     .join(', ');
 
+/** Ask for the shop again and again, one request after the other, and count. */
+class Customers {
+  #isOver = false;
+  #counts = { answered: 0, failed: 0 };
+  #done;
+
+  constructor(stage) {
+    this.#done = this.#shop(stage);
+  }
+
+  async #shop(stage) {
+    while (!this.#isOver) this.#counts[(await stage.ask('/'))?.status === 200 ? 'answered' : 'failed']++;
+  }
+
+  async goHome() {
+    this.#isOver = true;
+    await this.#done;
+    return this.#counts;
+  }
+}
+
 async function killManager(stage, client, incident) {
   await scene('6. The manager itself is killed: kill -9');
   const before = await client.status();
-  let isOver = false;
-  const customers = (async () => {
-    const counts = { answered: 0, failed: 0 };
-    while (!isOver) counts[(await stage.ask('/'))?.status === 200 ? 'answered' : 'failed']++;
-    return counts;
-  })();
+  const customers = new Customers(stage);
   const events = client.events();
   const began = Date.now();
   process.kill(before.manager.pid, 'SIGKILL');
@@ -116,8 +132,7 @@ async function killManager(stage, client, incident) {
     const status = await client.status();
     return status.manager.pid !== null && status.manager.pid !== before.manager.pid && status;
   });
-  isOver = true;
-  const { answered, failed } = await customers;
+  const { answered, failed } = await customers.goHome();
   expect(
     identities(after) === identities(before),
     `the same processes as before (${identities(before)}): ${identities(after)}`,
@@ -178,4 +193,5 @@ try {
   process.exitCode = 1;
 } finally {
   stage?.strike();
+  process.exit(); // what still waits for something in a story that went wrong waits in vain
 }

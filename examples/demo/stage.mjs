@@ -11,6 +11,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export const SHOP_FOLDER = join(import.meta.dirname, '../shop');
 const CLI = join(import.meta.dirname, '../../dist/cli/main.js');
 const DEADLINE_MS = 10_000;
+/** What would tie the demo to another instance: the one of a shell, or of a manager above this process. */
+const TIES = ['HOLDFAST_DIR', 'HOLDFAST_INSTANCE', 'HOLDFAST_ATTACH', 'HOLDFAST_ID'];
 
 /** Something that was told did not happen. */
 export class DemoError extends Error {}
@@ -76,7 +78,7 @@ export class Stage {
     this.dir = mkdtempSync('/dev/shm/holdfast-demo-');
     this.logs = mkdtempSync(join(tmpdir(), 'holdfast-demo-'));
     this.url = `http://127.0.0.1:${shopPort}`;
-    const ours = Object.entries(process.env).filter(([name]) => !name.startsWith('HOLDFAST_'));
+    const ours = Object.entries(process.env).filter(([name]) => !TIES.includes(name));
     const place = { HOLDFAST_DIR: this.dir, XDG_STATE_HOME: this.logs };
     this.env = { ...Object.fromEntries(ours), ...place, SHOP_PORT: `${shopPort}`, PRICES_PORT: `${pricesPort}` };
   }
@@ -123,12 +125,18 @@ export class Stage {
   /** Ends and removes everything, at once and without the event loop, so that nothing can begin anew in between. */
   strike() {
     this.#child?.kill('SIGKILL');
-    if (existsSync(join(this.dir, 'segment')))
-      spawnSync(process.execPath, [CLI, 'down'], {
+    if (existsSync(join(this.dir, 'segment'))) {
+      const { status } = spawnSync(process.execPath, [CLI, 'down'], {
         cwd: SHOP_FOLDER,
         env: this.env,
         stdio: ['ignore', 'ignore', 'inherit'],
       });
+      if (status !== 0) {
+        console.error(`demo: it could not be ended: run HOLDFAST_DIR=${this.dir} holdfast down`);
+        process.exitCode = 1;
+        return;
+      }
+    }
     for (const made of [this.dir, this.logs]) rmSync(made, { recursive: true, force: true });
   }
 }

@@ -59,10 +59,20 @@ static inline int cy_entries(const char *path, const char *prefix) {
   return count;
 }
 
+// Open descriptors, but for those of cgroups: a fault may have made holdfastd do without them.
 static inline int cy_fds(pid_t pid) {
-  char path[48];
+  char path[48], target[256];
   snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
-  return cy_entries(path, "");
+  DIR *entries = opendir(path);
+  int count = 0;
+  for (struct dirent *each; entries != NULL && (each = readdir(entries)) != NULL;) {
+    ssize_t length = readlinkat(dirfd(entries), each->d_name, target, sizeof target - 1);
+    if (length <= 0) continue;
+    target[length] = 0;
+    count += strstr(target, "cgroup") == NULL;
+  }
+  if (entries != NULL) closedir(entries);
+  return count;
 }
 
 static inline bool cy_count_zombie(pid_t pid, void *context) {
@@ -151,5 +161,38 @@ static inline bool cy_down(cycle *c) {
                            !fx_alive(instance.guardian_pid) && !fx_alive(cy_instance(c).guardian_pid) && c->f.guardian == 0));
   return down && cy_marked(c, NULL) == 0;
 }
+
+// Runs `body` in that many processes at the same time: true if each of them went to its end.
+static inline bool cy_in_workers(int count, void (*body)(void)) {
+  pid_t workers[16];
+  bool ok = count <= 16;
+  fflush(stdout);
+  for (int i = 0; i < count && ok; i++) {
+    if ((workers[i] = fork()) != 0) continue;
+    body();
+    fflush(stdout);
+    _exit(0);
+  }
+  for (int i = 0; i < count && ok; i++) {
+    int status = -1;
+    if (waitpid(workers[i], &status, 0) != workers[i] || status != 0) ok = false;
+  }
+  return ok;
+}
+
+static inline void *cy_shared(size_t size) {
+  void *shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  return shared == MAP_FAILED ? NULL : shared;
+}
+
+// A step of a life. Each is worth looking at only where the one before it went well: a broken life would cost a minute of waiting.
+#define STEP(condition)                                                                                                      \
+  do {                                                                                                                       \
+    if (!(condition)) { /* not CHECK: it would print what the condition expands to */                                        \
+      check_failures++;                                                                                                      \
+      printf("  %s:%d: failed: %s\n", __FILE__, __LINE__, #condition);                                                       \
+    }                                                                                                                        \
+    if (check_failures) return;                                                                                              \
+  } while (0)
 
 #endif

@@ -70,13 +70,6 @@ static int crashes(cycle *c, uint32_t incarnation) {
   return seen;
 }
 
-// Each step is worth looking at only where the one before it went well: a broken life would cost a minute of waiting.
-#define STEP(condition)                                                                                                      \
-  do {                                                                                                                       \
-    CHECK(condition);                                                                                                        \
-    if (check_failures) return;                                                                                              \
-  } while (0)
-
 static void live(cycle *c) {
   STEP(CY_UNTIL(c, cy_ready(c, 0)));
   STEP(CY_UNTIL(c, cy_one_lives(c)));
@@ -168,19 +161,8 @@ static void work_lasting(void) {
 }
 
 static void in_workers(void (*body)(void)) {
-  pid_t workers[WORKERS];
   totals->next_job = totals->failed = totals->tried = totals->refused = totals->reported = totals->absorbed = 0;
-  fflush(stdout);
-  for (int i = 0; i < WORKERS; i++) {
-    if ((workers[i] = fork()) != 0) continue;
-    body();
-    _exit(0);
-  }
-  for (int i = 0; i < WORKERS; i++) {
-    int status = -1;
-    CHECK_EQ(waitpid(workers[i], &status, 0), workers[i]);
-    CHECK_EQ(status, 0);
-  }
+  CHECK(cy_in_workers(WORKERS, body));
   printf("  %d faults: %d refused the start, %d were reported, %d cost nothing\n", totals->tried, totals->refused, totals->reported,
          totals->absorbed);
   CHECK_EQ(totals->failed, 0);
@@ -189,14 +171,23 @@ static void in_workers(void (*body)(void)) {
 static bool begin(void) {
   if (totals != NULL) return true;
   read_calls();
-  void *shared = mmap(NULL, sizeof *totals, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (shared == MAP_FAILED) return false;
-  totals = shared;
+  if ((totals = cy_shared(sizeof *totals)) == NULL) return false;
   return !one("nobody", "nothing", 1, false) && totals->manager_fds > 0; // without a fault: the number of descriptors to compare with
+}
+
+// HOLDFAST_TEST_ONLY=<role>:<call>:<n>[+] tries that one alone.
+static bool try_only(void) {
+  char role[16], call[24], lasting = 0;
+  int n;
+  const char *only = getenv("HOLDFAST_TEST_ONLY");
+  if (only == NULL || sscanf(only, "%15[^:]:%23[^:]:%d%c", role, call, &n, &lasting) < 3) return false;
+  printf("  the fault was %s\n", one(role, call, n, lasting == '+') ? "met" : "not met");
+  return true;
 }
 
 TEST(each_call_fails_once) {
   CHECK(begin());
+  if (try_only()) return;
   CHECK(call_count > 30);
   in_workers(work);
   CHECK(totals->tried > 100);
@@ -204,6 +195,7 @@ TEST(each_call_fails_once) {
 
 TEST(what_is_scarce_fails_for_a_while) {
   CHECK(begin());
+  if (getenv("HOLDFAST_TEST_ONLY") != NULL) return;
   in_workers(work_lasting);
   CHECK(totals->tried > 20);
 }

@@ -160,7 +160,7 @@ static void adopt_process(hf_manager *m, unsigned index) {
   const hf_status *s = hf_status_now(m->segment, index);
   hf_err err;
   uint64_t id = 0;
-  int cgroup = s->cgroup != 0 ? hf_cgroup_open(m->cgroup_base, index, false, &id) : -1;
+  int cgroup = s->cgroup != 0 ? hf_cgroup_open(m->cgroup_base, index, HF_WORD_INCARNATION(hf_status_word_now(m->segment, index)), false, &id) : -1;
   if (cgroup >= 0 && id == s->cgroup) p->cgroup_fd = cgroup;
   else if (cgroup >= 0) hf_k_close(cgroup); // made anew by somebody: not the one that it was born in
   if (open_all(m, index, &err) != 0) hf__trouble(m, index, &err); // step.c comes back to it

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/kernel.h"
+#include "segment/segment.h"
 
 enum { PATH_BYTES = 1024 };
 
@@ -72,19 +73,25 @@ int hf_cgroup_base(int instance_dir) {
   return -1;
 }
 
-int hf_cgroup_open(int base, unsigned index, bool create, uint64_t *id) {
-  char name[24];
+int hf_cgroup_open(int base, unsigned index, uint32_t incarnation, bool create, uint64_t *id) {
+  char name[32];
   struct stat st;
   if (base < 0) return -1;
-  snprintf(name, sizeof name, "p%u", index);
+  hf_file_name(name, sizeof name, "p", index, incarnation);
+  if (create && hf_k_mkdirat(base, name, 0755) != 0) return -1;
   int fd = hf_k_openat(base, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-  if (fd < 0 && create && hf_k_mkdirat(base, name, 0755) == 0) fd = hf_k_openat(base, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
   if (fd < 0 || hf_k_fstat(fd, &st) != 0) {
     if (fd >= 0) hf_k_close(fd);
     return -1;
   }
   *id = (uint64_t)st.st_ino;
   return fd;
+}
+
+void hf_cgroup_discard(int base, unsigned index, uint32_t incarnation) {
+  char name[32];
+  hf_file_name(name, sizeof name, "p", index, incarnation);
+  if (base >= 0) (void)hf_k_unlinkat(base, name, AT_REMOVEDIR);
 }
 
 bool hf_cgroup_empty(int cgroup) {

@@ -72,10 +72,12 @@ void hf__close_files(hf_manager *m, unsigned index, uint32_t incarnation) {
   if (p->pidfd > 0) hf_k_close(p->pidfd); // leaves the epoll set with it
   p->out_fd = p->own_fd = p->pidfd = p->cgroup_fd = 0;
   char name[40];
+  hf_cgroup_discard(m->cgroup_base, index, incarnation);
   static const char *const kinds[] = {"own", "out"};
-  for (int i = 0; i < 4; i++) { // each twice: what a fault leaves here nobody would take away
-    hf_file_name(name, sizeof name, kinds[i % 2], index, incarnation);
-    (void)hf_k_unlinkat(m->dir, name, 0);
+  for (int i = 0; i < 2; i++) {
+    hf_file_name(name, sizeof name, kinds[i], index, incarnation);
+    // Once more after a failure: what is left here nobody would take away.
+    if (hf_k_unlinkat(m->dir, name, 0) != 0 && errno != ENOENT) (void)hf_k_unlinkat(m->dir, name, 0);
   }
 }
 
@@ -138,7 +140,8 @@ static int spawn(hf_manager *m, unsigned index, uint32_t incarnation, pid_t *pid
     HF_POINT("spawn-before-clone");
     hf_proc *p = &m->proc[index];
     bool in_cgroup = false;
-    hf_spawn_args args = {.in_cgroup = &in_cgroup, .spec = spec, .slot = &m->segment->spawn[index], .env = env, .cgroup = p->cgroup_fd > 0 ? p->cgroup_fd : -1, .files = &m->files, .null_fd = m->null_fd, .out_fd = out[0],
+    hf_spawn_args args = {.in_cgroup = &in_cgroup, .spec = spec, .slot = &m->segment->spawn[index], .env = env,
+                          .cgroup = p->cgroup_fd > 0 ? p->cgroup_fd : -1, .files = &m->files, .null_fd = m->null_fd, .out_fd = out[0],
                           .err_fd = out[1], .segment_fd = m->segment_fd, .own_fd = m->proc[index].own_fd, .bell_fd = m->bell};
     failed = hf_spawn(&args, pid, pidfd, err);
     if (!in_cgroup && p->cgroup_fd > 0) {
@@ -235,7 +238,7 @@ void hf__launch(hf_manager *m, unsigned index, uint64_t now) {
   draft->next_start_ns = draft->ready_ns = draft->ended_ns = draft->kill_at_ns = 0;
   draft->started_ns = now;
   draft->cgroup = 0; // known when it is born: a manager that finds it only announced looks for its tree in the other way
-  int cgroup = hf_cgroup_open(m->cgroup_base, index, true, &m->proc[index].cgroup_id);
+  int cgroup = hf_cgroup_open(m->cgroup_base, index, incarnation, true, &m->proc[index].cgroup_id);
   m->proc[index].cgroup_fd = cgroup >= 0 ? cgroup : 0;
   m->proc[index].late_attach_seen = 0;
   m->proc[index].tree_signalled = false;
