@@ -157,8 +157,8 @@ ssize_t hf_dir_read(int dir, const char *name, void *out, size_t size, hf_err *e
 }
 
 int hf_dir_write(int dir, const char *name, const void *bytes, size_t size, hf_err *err) {
-  char temporary[96];
-  snprintf(temporary, sizeof temporary, "%s.tmp.%d", name, (int)getpid());
+  char temporary[96]; // begins with a point: no name of a process does
+  snprintf(temporary, sizeof temporary, ".tmp.%d.%s", (int)getpid(), name);
   (void)hf_k_unlinkat(dir, temporary, 0); // a leftover of a process that had our pid
   int fd = hf_k_openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
   if (fd < 0) return hf_fail_sys(err, "open", "%s can't be created", temporary);

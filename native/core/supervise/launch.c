@@ -218,7 +218,11 @@ void hf__launch_failed(hf_manager *m, unsigned index, int errnum, const char *te
   if (verdict.limited) hf__event(m, index, HF_EVENT_limited, "the restart limit was reached");
   hf__close_files(m, index, HF_WORD_INCARNATION(word));
   p->ended = false;
-  hf__say(m, "%s could not be started: %s", hf_status_now(m->segment, index)->name, text);
+  const char *name = hf_status_now(m->segment, index)->name;
+  hf__say(m, "%s could not be started: %s", name, text);
+  if (strcmp(m->options->once, name) != 0 || verdict.restart) return;
+  fprintf(stderr, "holdfastd: %s could not be started: %s\n", name, text); // `holdfast run`: this is its terminal
+  m->once_code = errnum == ENOENT ? 127 : 126;                              // as shells do
 }
 
 void hf__launch(hf_manager *m, unsigned index, uint64_t now) {

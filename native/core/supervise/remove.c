@@ -14,7 +14,7 @@
 
 static bool is_ours(const char *name) {
   static const char *const whole[] = {"segment", "requests", "exits", "instance"};
-  static const char *const begin[] = {"own.", "out.", "bell", "segment.tmp.", "requests.tmp.", "exits.tmp.", "instance.tmp."};
+  static const char *const begin[] = {"own.", "out.", "bell", "segment.tmp.", "requests.tmp.", "exits.tmp.", ".tmp."};
   for (unsigned i = 0; i < sizeof whole / sizeof *whole; i++)
     if (strcmp(name, whole[i]) == 0) return true;
   for (unsigned i = 0; i < sizeof begin / sizeof *begin; i++)
@@ -27,7 +27,7 @@ static void empty(int at, bool all) {
   DIR *entries = fd < 0 ? NULL : fdopendir(fd);
   if (entries == NULL) return;
   for (struct dirent *entry; (entry = readdir(entries)) != NULL;)
-    if (entry->d_name[0] != '.' && (all || is_ours(entry->d_name))) (void)hf_k_unlinkat(at, entry->d_name, 0);
+    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && (all || is_ours(entry->d_name))) (void)hf_k_unlinkat(at, entry->d_name, 0);
   closedir(entries);
 }
 

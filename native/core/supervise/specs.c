@@ -185,31 +185,62 @@ void hf__slot_free(hf_manager *m, unsigned index) {
   m->proc[index] = (hf_proc){0};
 }
 
-void hf__specs_scan(hf_manager *m, uint64_t now) {
-  uint64_t wanted = hf_load_acquire(&m->requests->header.specs_wanted); // pairs with the release of the operator's count
-  int fd = hf_k_openat(m->spec_dir, ".", O_RDONLY | O_DIRECTORY, 0);
+// One definition file, and when it was written.
+typedef struct found {
+  char name[HF_NAME_SIZE];
+  struct timespec written;
+} found;
+
+// In the order in which they were defined, which is the order that a new instance shows them in.
+static int earlier(const void *left, const void *right) {
+  const found *a = left, *b = right;
+  if (a->written.tv_sec != b->written.tv_sec) return a->written.tv_sec < b->written.tv_sec ? -1 : 1;
+  if (a->written.tv_nsec != b->written.tv_nsec) return a->written.tv_nsec < b->written.tv_nsec ? -1 : 1;
+  return strcmp(a->name, b->name);
+}
+
+// The definition files: their number, at most `max`, or a negative error.
+static int list(hf_manager *m, found *out, int max, hf_err *err) {
+  int fd = hf_k_openat(m->spec_dir, ".", O_RDONLY | O_DIRECTORY, 0), count = 0;
   DIR *entries = fd < 0 ? NULL : fdopendir(fd);
-  static char bytes[HF_SPEC_BYTES_MAX];
-  bool seen[HF_PROCESS_MAX] = {false}, passing = false;
   if (entries == NULL) {
-    hf_err err;
-    hf_fail_sys(&err, "open", "the definitions can't be listed");
+    int failed = hf_fail_sys(err, "open", "the definitions can't be listed");
     if (fd >= 0) hf_k_close(fd);
+    return failed;
+  }
+  for (struct dirent *entry; count < max && (entry = readdir(entries)) != NULL;) {
+    struct stat st;
+    if (hf_name_check(entry->d_name, NULL) != 0) continue;
+    if (hf_k_fstatat(m->spec_dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) memset(&st, 0, sizeof st);
+    snprintf(out[count].name, sizeof out[count].name, "%.31s", entry->d_name);
+    out[count++].written = st.st_mtim;
+  }
+  closedir(entries);
+  qsort(out, (size_t)count, sizeof *out, earlier);
+  return count;
+}
+
+void hf__specs_scan(hf_manager *m, uint64_t now) {
+  enum { LISTED_MAX = HF_PROCESS_MAX * 2 };
+  uint64_t wanted = hf_load_acquire(&m->requests->header.specs_wanted); // pairs with the release of the operator's count
+  static char bytes[HF_SPEC_BYTES_MAX];
+  static found files[LISTED_MAX];
+  bool seen[HF_PROCESS_MAX] = {false}, passing = false;
+  hf_err err;
+  int count = list(m, files, LISTED_MAX, &err);
+  if (count < 0) {
     hf__trouble(m, UINT32_MAX, &err);
     scan_again(m, true, now);
     return;
   }
-  for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
-    hf_err err;
-    if (hf_name_check(entry->d_name, NULL) != 0 || strstr(entry->d_name, ".tmp.") != NULL) continue;
-    ssize_t size = hf_dir_read(m->spec_dir, entry->d_name, bytes, sizeof bytes, &err);
-    if (size < 0 && size != HF_ENOENT) refuse(m, entry->d_name, &err);
-    int failed = size >= 0 ? take(m, entry->d_name, bytes, (size_t)size, now) : (int)size;
+  for (int i = 0; i < count; i++) {
+    ssize_t size = hf_dir_read(m->spec_dir, files[i].name, bytes, sizeof bytes, &err);
+    if (size < 0 && size != HF_ENOENT) refuse(m, files[i].name, &err);
+    int failed = size >= 0 ? take(m, files[i].name, bytes, (size_t)size, now) : (int)size;
     passing |= failed == HF_ESYS || failed == HF_ENOMEM;
-    int index = size == HF_ENOENT ? -1 : find_slot(m, entry->d_name);
+    int index = size == HF_ENOENT ? -1 : find_slot(m, files[i].name);
     if (index >= 0) seen[index] = true;
   }
-  closedir(entries);
   for (unsigned i = 0; i < hf__slots(m); i++)
     if (!seen[i] && hf_status_now(m->segment, i)->name[0] != 0) m->proc[i].removing = true;
   scan_again(m, passing, now);
