@@ -18,11 +18,21 @@ static Napi::Object Resources(Napi::Env env) {
     const char *name;
     int resource;
   } resources[] = {
-      {"as", RLIMIT_AS},           {"core", RLIMIT_CORE},     {"cpu", RLIMIT_CPU},
-      {"data", RLIMIT_DATA},       {"fsize", RLIMIT_FSIZE},   {"memlock", RLIMIT_MEMLOCK},
-      {"msgqueue", RLIMIT_MSGQUEUE}, {"nice", RLIMIT_NICE},   {"nofile", RLIMIT_NOFILE},
-      {"nproc", RLIMIT_NPROC},     {"rss", RLIMIT_RSS},       {"rtprio", RLIMIT_RTPRIO},
-      {"rttime", RLIMIT_RTTIME},   {"sigpending", RLIMIT_SIGPENDING}, {"stack", RLIMIT_STACK},
+      {"as", RLIMIT_AS},
+      {"core", RLIMIT_CORE},
+      {"cpu", RLIMIT_CPU},
+      {"data", RLIMIT_DATA},
+      {"fsize", RLIMIT_FSIZE},
+      {"memlock", RLIMIT_MEMLOCK},
+      {"msgqueue", RLIMIT_MSGQUEUE},
+      {"nice", RLIMIT_NICE},
+      {"nofile", RLIMIT_NOFILE},
+      {"nproc", RLIMIT_NPROC},
+      {"rss", RLIMIT_RSS},
+      {"rtprio", RLIMIT_RTPRIO},
+      {"rttime", RLIMIT_RTTIME},
+      {"sigpending", RLIMIT_SIGPENDING},
+      {"stack", RLIMIT_STACK},
   };
   Napi::Object object = Napi::Object::New(env);
   for (const auto &entry : resources) object.Set(entry.name, entry.resource);
@@ -44,4 +54,4 @@ Napi::Object Constants(Napi::Env env) {
   return constants;
 }
 
-}  // namespace glue
+} // namespace glue

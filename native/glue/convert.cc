@@ -111,4 +111,4 @@ std::vector<const char *> Pointers(const std::vector<std::string> &strings) {
   return pointers;
 }
 
-}  // namespace glue
+} // namespace glue

@@ -15,7 +15,7 @@
 
 namespace glue {
 
-// Throws `err` as an Error with `code` ERR_HOLDFAST_E…, and errno (negative, as in Node) and syscall where the kernel said no.
+// Throws `err` as an Error with `code` ERR_HOLDFAST_E…; errno (negative, as in Node) and syscall where the kernel said no.
 void Throw(Napi::Env env, int code, const hf_err &err);
 // The same for a kernel call that glue itself made: takes errno.
 void ThrowSys(Napi::Env env, const char *call, const std::string &text);
@@ -25,7 +25,7 @@ void ThrowType(Napi::Env env, const char *what, const char *expected);
 // Reads properties and arguments, and remembers the first wrong one. After a failure every read gives an empty value, so
 // that a caller looks at ok() once; the exception is pending then.
 class Reader {
- public:
+public:
   explicit Reader(Napi::Env env) : env_(env) {}
   bool ok() const { return ok_; }
 
@@ -41,7 +41,7 @@ class Reader {
   uint64_t Nanoseconds(Napi::Value value, const char *what);
   void Fail(const char *what, const char *expected);
 
- private:
+private:
   Napi::Env env_;
   bool ok_ = true;
 };
@@ -53,6 +53,6 @@ int64_t TimeoutNs(double ms);
 // A NULL-terminated list of C strings that points into `strings`.
 std::vector<const char *> Pointers(const std::vector<std::string> &strings);
 
-}  // namespace glue
+} // namespace glue
 
 #endif

@@ -15,6 +15,6 @@ void AddSystem(Napi::Env env, Napi::Object exports);
 // exec of lib/native.ts.
 Napi::Value Exec(const Napi::CallbackInfo &info);
 
-}  // namespace glue
+} // namespace glue
 
 #endif

@@ -54,7 +54,7 @@ void ResetIgnored(sigset_t *was_ignored) {
   }
 }
 
-}  // namespace
+} // namespace
 
 Napi::Value Exec(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
@@ -84,4 +84,4 @@ Napi::Value Exec(const Napi::CallbackInfo &info) {
   return Napi::Value();
 }
 
-}  // namespace glue
+} // namespace glue

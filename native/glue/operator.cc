@@ -11,12 +11,12 @@ namespace glue {
 namespace {
 
 class Operator : public Napi::ObjectWrap<Operator> {
- public:
+public:
   static Napi::Function Define(Napi::Env env);
   explicit Operator(const Napi::CallbackInfo &info);
   ~Operator() override;
 
- private:
+private:
   Napi::Value Close(const Napi::CallbackInfo &info);
   Napi::Value DefineSpec(const Napi::CallbackInfo &info);
   Napi::Value Remove(const Napi::CallbackInfo &info);
@@ -267,8 +267,8 @@ Napi::Function Operator::Define(Napi::Env env) {
                      });
 }
 
-}  // namespace
+} // namespace
 
 void AddOperator(Napi::Env env, Napi::Object exports) { exports.Set("Operator", Operator::Define(env)); }
 
-}  // namespace glue
+} // namespace glue

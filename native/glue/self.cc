@@ -108,7 +108,7 @@ Napi::Value CheckName(const Napi::CallbackInfo &info) {
   return env.Undefined();
 }
 
-}  // namespace
+} // namespace
 
 void AddSelf(Napi::Env env, Napi::Object exports) {
   exports.Set("attach", Napi::Function::New<DoAttach>(env, "attach"));
@@ -120,4 +120,4 @@ void AddSelf(Napi::Env env, Napi::Object exports) {
   exports.Set("checkName", Napi::Function::New<CheckName>(env, "checkName"));
 }
 
-}  // namespace glue
+} // namespace glue

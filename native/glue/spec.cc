@@ -19,8 +19,7 @@ constexpr Choice kReady[] = {{"auto", HF_READY_AUTO}, {"call", HF_READY_CALL}, {
 constexpr Choice kRestart[] = {
     {"always", HF_RESTART_ALWAYS}, {"on-failure", HF_RESTART_ON_FAILURE}, {"never", HF_RESTART_NEVER}};
 
-template <size_t count>
-uint8_t Choose(Reader &read, Napi::Object object, const char *key, const Choice (&choices)[count]) {
+template <size_t count> uint8_t Choose(Reader &read, Napi::Object object, const char *key, const Choice (&choices)[count]) {
   std::string name = read.String(read.Get(object, key), key);
   for (const Choice &choice : choices)
     if (name == choice.name) return choice.value;
@@ -28,8 +27,7 @@ uint8_t Choose(Reader &read, Napi::Object object, const char *key, const Choice 
   return 0;
 }
 
-template <size_t size>
-void CopyName(Reader &read, const std::string &name, const char *what, char (&out)[size]) {
+template <size_t size> void CopyName(Reader &read, const std::string &name, const char *what, char (&out)[size]) {
   // Longer than the field would be cut to another name: refused here, where it is still whole.
   if (name.size() >= size) read.Fail(what, "shorter than 32 characters");
   std::snprintf(out, size, "%s", name.c_str());
@@ -46,7 +44,7 @@ uint64_t Limit(Reader &read, Napi::Object object, const char *key) {
   return value >= 18446744073709551615.0 ? UINT64_MAX : static_cast<uint64_t>(value);
 }
 
-}  // namespace
+} // namespace
 
 void Spec::ReadChoices(Reader &read, Napi::Object object) {
   CopyName(read, read.String(read.Get(object, "name"), "name"), "name", spec_.name);
@@ -145,4 +143,4 @@ bool Spec::Read(Napi::Env env, Napi::Value value) {
   return true;
 }
 
-}  // namespace glue
+} // namespace glue

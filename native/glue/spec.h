@@ -8,12 +8,12 @@
 namespace glue {
 
 class Spec {
- public:
+public:
   // False with a pending exception where a value has the wrong type.
   bool Read(Napi::Env env, Napi::Value value);
   const hf_spec *get() const { return &spec_; }
 
- private:
+private:
   void ReadChoices(Reader &read, Napi::Object object);
   void ReadTimes(Reader &read, Napi::Object object);
   void ReadUser(Reader &read, Napi::Object object);
@@ -26,6 +26,6 @@ class Spec {
   std::vector<const char *> argv_pointers_, env_pointers_;
 };
 
-}  // namespace glue
+} // namespace glue
 
 #endif

@@ -98,8 +98,7 @@ bool HasMembarrier() {
 }
 
 // The rest of the first line of a file in which `match` says so; "" where there is none.
-template <typename Match>
-std::string FindLine(const char *path, Match match) {
+template <typename Match> std::string FindLine(const char *path, Match match) {
   std::string found;
   FILE *file = std::fopen(path, "re");
   char line[4096];
@@ -137,8 +136,7 @@ Napi::Value KernelHas(const Napi::CallbackInfo &info) {
   static const struct {
     const char *name;
     bool (*has)();
-  } features[] = {
-      {"pidfd", HasPidfd}, {"membarrier", HasMembarrier}, {"cgroup-kill", HasCgroupKill}, {"shm", HasShm}};
+  } features[] = {{"pidfd", HasPidfd}, {"membarrier", HasMembarrier}, {"cgroup-kill", HasCgroupKill}, {"shm", HasShm}};
   Napi::Env env = info.Env();
   Reader read(env);
   std::string feature = read.String(info[0], "feature");
@@ -148,7 +146,7 @@ Napi::Value KernelHas(const Napi::CallbackInfo &info) {
   return Napi::Value();
 }
 
-}  // namespace
+} // namespace
 
 void AddSystem(Napi::Env env, Napi::Object exports) {
   exports.Set("resolveDir", Napi::Function::New<ResolveDir>(env, "resolveDir"));
@@ -159,4 +157,4 @@ void AddSystem(Napi::Env env, Napi::Object exports) {
   exports.Set("exec", Napi::Function::New<Exec>(env, "exec"));
 }
 
-}  // namespace glue
+} // namespace glue

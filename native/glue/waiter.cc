@@ -97,10 +97,8 @@ Napi::Value Waiter::Wait(Napi::Object owner, hf_operator *op, uint32_t seen, int
 
 void Waiter::SetRef(Napi::Env env, bool ref) {
   if (!running_ || pending_ == nullptr) return;
-  if (ref)
-    callback_.Ref(env);
-  else
-    callback_.Unref(env);
+  if (ref) callback_.Ref(env);
+  else callback_.Unref(env);
 }
 
 void Waiter::Stop() {
@@ -121,4 +119,4 @@ void Waiter::Stop() {
   callback_.Abort();
 }
 
-}  // namespace glue
+} // namespace glue

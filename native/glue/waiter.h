@@ -19,7 +19,7 @@
 namespace glue {
 
 class Waiter {
- public:
+public:
   ~Waiter() { Stop(); }
   // A promise of whether the change word left `seen` in time. Throws when a wait is under way. `owner` is held until then.
   Napi::Value Wait(Napi::Object owner, hf_operator *op, uint32_t seen, int64_t timeout_ns, bool ref);
@@ -30,7 +30,7 @@ class Waiter {
   // What Stop left pending is answered with false. On the loop's thread.
   void Answer(bool changed);
 
- private:
+private:
   bool Start(Napi::Env env, hf_operator *op);
   static void OnExit(void *waiter) { static_cast<Waiter *>(waiter)->Stop(); }
   static void *Body(void *waiter);
@@ -41,7 +41,7 @@ class Waiter {
   Callback callback_;
   hf_operator *op_ = nullptr;
   pthread_t thread_;
-  bool running_ = false; // the thread exists; loop's thread only
+  bool running_ = false;                             // the thread exists; loop's thread only
   std::unique_ptr<Napi::Promise::Deferred> pending_; // loop's thread only
   Napi::ObjectReference owner_;
   napi_env env_ = nullptr;
@@ -53,6 +53,6 @@ class Waiter {
   int64_t timeout_ns_ = 0;
 };
 
-}  // namespace glue
+} // namespace glue
 
 #endif

@@ -88,4 +88,4 @@ Napi::Object Wrap(Napi::Env env, const hf_event &event) {
   return object;
 }
 
-}  // namespace glue
+} // namespace glue

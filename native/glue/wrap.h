@@ -11,6 +11,6 @@ Napi::Object Wrap(Napi::Env env, const hf_instance_status &status);
 Napi::Object Wrap(Napi::Env env, const hf_process_status &status);
 Napi::Object Wrap(Napi::Env env, const hf_event &event);
 
-}  // namespace glue
+} // namespace glue
 
 #endif

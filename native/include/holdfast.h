@@ -325,7 +325,8 @@ typedef struct hf_event {
 HF_EXPORT int hf_operator_events(hf_operator *op, uint64_t from, hf_event *out, int max, uint64_t *next, hf_err *err);
 
 // The change word moves whenever status or log do. hf_operator_wait blocks until it differs from `seen`: 1, or 0 when the time
-// is over or hf_operator_wake was called, else a negative error. Wake may be called from any thread.
+// is over or hf_operator_wake was called, else a negative error. Wake may be called from any thread, and ends waiting for good:
+// every later wait returns 0 at once.
 HF_EXPORT uint32_t hf_operator_changes(hf_operator *op);
 HF_EXPORT int hf_operator_wait(hf_operator *op, uint32_t seen, int64_t timeout_ns);
 HF_EXPORT void hf_operator_wake(hf_operator *op);

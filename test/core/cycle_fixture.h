@@ -158,7 +158,7 @@ static inline bool cy_down(cycle *c) {
   hf_instance_status instance = cy_instance(c);
   hf_operator_shutdown(c->f.op, NULL);
   bool down = CY_UNTIL(c, (c->f.guardian > 0 && waitpid(c->f.guardian, NULL, WNOHANG) == c->f.guardian ? c->f.guardian = 0 : 0,
-                           !fx_alive(instance.guardian_pid) && !fx_alive(cy_instance(c).guardian_pid) && c->f.guardian == 0));
+                           !fx_alive(instance.guardian_pid) && !fx_alive(cy_instance(c).guardian_pid) && c->f.guardian == 0 && !fx_exists(c->f.dir)));
   return down && cy_marked(c, NULL) == 0;
 }
 

@@ -1,13 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { connect, type HoldfastEvent, Manager } from '../../lib/index.js';
+import { Manager } from '../../lib/index.js';
 import { native } from '../../lib/native.js';
-import { childrenOf, fixture, isRunning, until } from './stage.js';
+import { isRunning, until } from './stage.js';
 
 const asleep = { run: ['sleep', '1000'], ready: 'alive', aliveForMs: 10 } as const;
 const within = { timeoutMs: 10_000 };
@@ -109,6 +106,40 @@ describe('its life', () => {
     );
     const elsewhere = new Manager({ dir: `/dev/shm/${'a'.repeat(80)}` });
     expect(() => elsewhere.dir).toThrow(expect.objectContaining({ code: 'ERR_HOLDFAST_VALUE' }));
+  });
+
+  test('what a dead owner left is swept by the next, what a living one has is not', () => {
+    const base = `/dev/shm/holdfast-${process.geteuid?.()}`;
+    const left = join(base, 'embed.4194303.5.1');
+    const mine = join(base, `embed.${process.pid}.${native().startTime(process.pid)}.77`);
+    for (const dir of [left, mine]) new (native().Operator)(dir, true).close();
+    expect(existsSync(manager.dir)).toBe(true);
+    expect([left, mine].map((dir) => existsSync(dir))).toEqual([false, true]);
+    rmSync(mine, { recursive: true });
+  });
+
+  test('stop ends the processes even after guardian and manager were both killed', async () => {
+    await manager.define({ name: 'web', ...asleep });
+    await manager.start();
+    await manager.waitFor('web', 'READY', within);
+    const pid = await pidOf();
+    const { dir } = manager;
+    const operator = new (native().Operator)(dir, false);
+    const { guardianPid, managerPid } = operator.instance();
+    operator.close();
+    // A guardian that is stopped starts no manager meanwhile.
+    for (const [victim, signal] of [
+      [guardianPid, 'SIGSTOP'],
+      [managerPid, 'SIGKILL'],
+      [guardianPid, 'SIGKILL'],
+    ] as const) {
+      process.kill(victim, signal);
+    }
+    await until('both are gone', () => !isRunning(guardianPid) && !isRunning(managerPid));
+    expect(isRunning(pid)).toBe(true);
+    await manager.stop();
+    expect(isRunning(pid)).toBe(false);
+    expect(existsSync(dir)).toBe(false);
   });
 
   test('a second manager on one directory is refused', async () => {
@@ -238,198 +269,5 @@ describe('requests', () => {
     await manager.startProcess('talk');
     const file = join(logDir, 'talk.log');
     await until('the log', () => existsSync(file) && readFileSync(file, 'utf8') === 'out\nerr\n');
-  });
-});
-
-describe('watching', () => {
-  beforeEach(() => manager.start());
-
-  test('waitFor sees a state that has passed, and times out with what is now', async () => {
-    await manager.define({ name: 'web', ...asleep });
-    await manager.waitFor('web', 'READY', within);
-    const failed = manager.waitFor('web', 'FAIL', within);
-    const pid = await pidOf();
-    process.kill(pid, 'SIGSEGV');
-    await failed;
-    await manager.waitFor('web', 'READY', within);
-    expect(await look()).toMatchObject({ restarts: 1, lastFailure: { cause: 'crash', signal: 'SIGSEGV', phase: 'READY' } });
-    await expect(manager.waitFor('web', 'LOADCFG', { timeoutMs: 20 })).rejects.toMatchObject({
-      code: 'ERR_HOLDFAST_TIMEOUT',
-      message: 'web did not become LOADCFG within 20 ms, and is READY: look at its log, or wait longer',
-    });
-    await expect(manager.waitFor('web', 'ready' as never)).rejects.toMatchObject({ code: 'ERR_HOLDFAST_VALUE' });
-    await expect(manager.waitFor('web', 'READY', { timeoutMs: -1 })).rejects.toMatchObject({ code: 'ERR_HOLDFAST_VALUE' });
-  });
-
-  test('listeners hear moves, failures and restarts, until they are taken off', async () => {
-    const heard: Record<string, HoldfastEvent[]> = { state: [], failure: [], restart: [] };
-    const keep = (event: HoldfastEvent) => heard.state?.push(event);
-    manager.on('state', keep);
-    manager.on('failure', (event) => heard.failure?.push(event));
-    manager.on('restart', (event) => heard.restart?.push(event));
-    await manager.define({ name: 'web', ...asleep });
-    await manager.waitFor('web', 'READY', within);
-    process.kill(await pidOf(), 'SIGKILL');
-    await until('the restart', () => heard.restart?.length === 1);
-    await manager.waitFor('web', 'READY', within);
-    await until('the last move', () => heard.state?.at(-1)?.to === 'READY');
-    expect(heard.state?.map(({ from, to }) => `${from} ${to}`)).toEqual([
-      'STOPPED STARTED',
-      'STARTED READY',
-      'READY FAIL',
-      'FAIL STARTED',
-      'STARTED READY',
-    ]);
-    expect(heard.failure).toEqual([
-      expect.objectContaining({
-        type: 'state',
-        name: 'web',
-        cause: 'crash',
-        signal: 'SIGKILL',
-        exitCode: null,
-        incarnation: 1,
-      }),
-    ]);
-    manager.off('state', keep);
-    await manager.stopProcess('web');
-    await manager.startProcess('web');
-    expect(heard.state).toHaveLength(5);
-    expect(() => manager.on('exit' as never, () => {})).toThrow('listen to one of state, failure, restart');
-  });
-
-  test('events are one stream, in order, also those before', async () => {
-    await manager.define({ name: 'web', ...asleep });
-    await manager.waitFor('web', 'READY', within);
-    const seen: HoldfastEvent[] = [];
-    for await (const event of manager.events({ history: true })) {
-      seen.push(event);
-      if (event.to === 'READY') break;
-    }
-    expect(seen.map(({ type }) => type)).toContain('manager');
-    expect(seen.map(({ sequence }) => sequence)).toEqual([...seen.keys()].map((at) => at + (seen[0]?.sequence ?? 0)));
-    expect(seen.at(-1)).toMatchObject({
-      name: 'web',
-      from: 'STARTED',
-      to: 'READY',
-      cause: null,
-      exitCode: null,
-      signal: null,
-    });
-  });
-
-  test('a stream ends with its manager', async () => {
-    const stream = manager.events();
-    const end = stream.next();
-    await manager.stop();
-    let last = await end;
-    while (!last.done) last = await stream.next();
-    expect(last.done).toBe(true);
-  });
-
-  test('waiting goes on over the death of a manager', async () => {
-    await manager.define({ name: 'web', ...asleep });
-    await manager.waitFor('web', 'READY', within);
-    const { manager: before } = await manager.status();
-    const pid = await pidOf();
-    const stopped = manager.waitFor('web', 'STOPPED', within);
-    process.kill(before.pid ?? 0, 'SIGKILL');
-    await manager.stopProcess('web');
-    await stopped;
-    const { manager: after } = await manager.status();
-    expect(after.pid).not.toBe(before.pid);
-    expect(after.restarts).toBe(1);
-    expect(isRunning(pid)).toBe(false);
-  });
-});
-
-describe('connect', () => {
-  test('finds nobody', async () => {
-    const dir = `/dev/shm/holdfast-none.${process.pid}`;
-    const nobody = { code: 'ERR_HOLDFAST_NO_MANAGER', message: `no manager runs in ${dir}: start one with "holdfast up"` };
-    await expect(connect({ dir })).rejects.toMatchObject(nobody);
-    mkdirSync(dir, { mode: 0o700 });
-    new (native().Operator)(dir, true).close();
-    await expect(connect({ dir })).rejects.toMatchObject(nobody);
-    rmSync(dir, { recursive: true });
-    await expect(connect({ dir: '/etc/hosts' })).rejects.toMatchObject({ code: expect.stringMatching(/^ERR_HOLDFAST_/) });
-  });
-
-  test('gives the same interface on a running instance', async () => {
-    await manager.start();
-    const client = await connect({ dir: manager.dir });
-    expect([client.instance, client.dir]).toEqual(['shop', manager.dir]);
-    await client.define({ name: 'web', ...asleep, log: { keep: 1 } });
-    await client.waitFor('web', 'READY', within);
-    expect((await client.status()).processes[0]?.pid).toBe(await pidOf());
-    const pending = client.waitFor('web', 'FAIL');
-    client.close();
-    client.close();
-    const closed = { code: 'ERR_HOLDFAST_SHUTDOWN', message: 'the client is closed: open another one with connect()' };
-    await expect(pending).rejects.toMatchObject(closed);
-    await expect(client.status()).rejects.toMatchObject(closed);
-    await expect(client.define({ name: 'web', ...asleep })).rejects.toMatchObject(closed);
-    await expect(client.startProcess('web')).rejects.toMatchObject(closed);
-    await expect(client.shutdown()).rejects.toMatchObject(closed);
-    expect(() => client.events()).toThrow(expect.objectContaining(closed));
-    expect((await look()).state).toBe('READY');
-    await manager.remove('web');
-  });
-
-  test('what is pending when the instance ends is rejected', async () => {
-    await manager.define({ name: 'web', ...asleep });
-    await manager.start();
-    const other = await connect({ dir: manager.dir });
-    const pending = expect(other.waitFor('web', 'FAIL')).rejects.toMatchObject({ code: 'ERR_HOLDFAST_NO_MANAGER' });
-    await manager.stop();
-    await pending;
-    other.close();
-  });
-});
-
-describe('the owner', () => {
-  let child: ChildProcess;
-  let facts: { dir: string; manager: number; tree: number };
-  let leaf: number;
-
-  afterEach(() => child.kill('SIGKILL'));
-
-  async function embed(how: string): Promise<void> {
-    child = spawn(process.execPath, [fixture('embed-then-idle.mjs'), how], { stdio: ['ignore', 'pipe', 'inherit'] });
-    const [line] = await once(createInterface({ input: child.stdout as NodeJS.ReadableStream }), 'line');
-    facts = JSON.parse(line);
-    if (isRunning(facts.tree)) [leaf = 0] = childrenOf(facts.tree);
-  }
-
-  async function allGone(): Promise<void> {
-    await until('the tree is gone', () => ![facts.tree, leaf, facts.manager].some(isRunning));
-    await until('the directory is gone', () => !existsSync(facts.dir));
-  }
-
-  test('a blocked event loop delays no recovery', async () => {
-    await embed('block');
-    const client = await connect({ dir: facts.dir });
-    const failed = client.waitFor('tree', 'FAIL', within);
-    process.kill(facts.tree, 'SIGKILL');
-    await failed;
-    await client.waitFor('tree', 'READY', within);
-    expect((await client.status()).processes[0]).toMatchObject({ restarts: 1, state: 'READY' });
-    client.close();
-    child.kill('SIGKILL');
-    await allGone();
-  });
-
-  test.each(['SIGKILL', 'SIGTERM', 'SIGINT'] as const)('killed by %s: what it started ends with it', async (signal) => {
-    await embed('block');
-    expect(isRunning(leaf)).toBe(true);
-    child.kill(signal);
-    await once(child, 'exit');
-    await allGone();
-  });
-
-  test('a Manager keeps no event loop alive', async () => {
-    await embed('leave');
-    if (child.exitCode === null) await once(child, 'exit');
-    expect(child.exitCode).toBe(0);
-    await allGone();
   });
 });

@@ -141,7 +141,7 @@ int hf_operator_define(hf_operator *op, const hf_spec *spec, hf_err *err) {
   bool same = !failed && old == size && memcmp(bytes, there, (size_t)size) == 0;
   if (!failed && !same) failed = hf__operator_circle(op, spec, err);
   if (!failed && !same) failed = hf_dir_write(op->spec_dir, spec->name, bytes, (size_t)size, err);
-  if (!failed && !same) specs_changed(op);
+  if (!failed) specs_changed(op); // also the same again: whoever wrote it may have died before it could ring
   free(bytes);
   free(there);
   return failed ? failed : !same;
@@ -151,7 +151,11 @@ int hf_operator_remove(hf_operator *op, const char *name, hf_err *err) {
   int failed = hf_name_check(name, err);
   if (failed) return failed;
   if (hf_k_unlinkat(op->spec_dir, name, 0) != 0) {
-    if (errno == ENOENT) return hf_fail(err, HF_EUNKNOWN, "no process %s is defined", name);
+    if (errno == ENOENT && hf_status_find(op->segment, name) < 0) return hf_fail(err, HF_EUNKNOWN, "no process %s is defined", name);
+    if (errno == ENOENT) { // whoever removed it may have died before it could ring
+      specs_changed(op);
+      return 0;
+    }
     return hf_fail_sys(err, "unlink", "the definition of %s can't be removed", name);
   }
   specs_changed(op);

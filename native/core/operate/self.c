@@ -163,6 +163,9 @@ int hf_declare(hf_self *self, hf_state phase, hf_err *err) {
     return hf_fail(err, HF_EMOVE, "a process can declare BOOTING, LOADCFG and READY, not %s", hf_state_name(phase));
   if (HF_WORD_INCARNATION(hf_status_word_now(self->segment, self->index)) != self->incarnation)
     return hf_fail(err, HF_ECLOSED, "this incarnation of %s is over", self->name);
+  uint64_t declared = hf_load_acquire(&self->own->phase);
+  if (phase == HF_STATE_BOOTING && HF_PHASE_STATE(declared) > HF_STATE_BOOTING)
+    return hf_fail(err, HF_EMOVE, "%s is %s already, and can't go back to BOOTING", self->name, hf_state_name(HF_PHASE_STATE(declared)));
   hf_store_release(&self->own->phase, HF_PHASE(self->incarnation, phase)); // pairs with the pread of the readers
   hf_bell_ring(self->bell, HF_RING_PHASE);
   return 0;

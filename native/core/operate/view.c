@@ -17,13 +17,25 @@
 #include "segment/dir.h"
 #include "segment/segment.h"
 
+// A manager that takes over may be writing it: two copies that are equal.
+static hf_identity identity_of(const hf_identity *shared) {
+  hf_identity one, two;
+  for (int i = 0; i < 100; i++) {
+    hf_words_load(&one, shared, sizeof one);
+    atomic_thread_fence(memory_order_acquire);
+    hf_words_load(&two, shared, sizeof two);
+    if (memcmp(&one, &two, sizeof one) == 0) break;
+  }
+  return one;
+}
+
 int hf_operator_instance(hf_operator *op, hf_instance_status *out, hf_err *err) {
   (void)err;
   const hf_segment_header *header = &op->segment->header;
   memset(out, 0, sizeof *out);
   snprintf(out->instance, sizeof out->instance, "%.31s", header->instance);
   snprintf(out->dir, sizeof out->dir, "%s", op->path);
-  hf_identity manager = header->manager, guardian = header->guardian;
+  hf_identity manager = identity_of(&header->manager), guardian = identity_of(&header->guardian);
   out->manager_pid = hf_identity_alive(&manager) ? manager.pid : 0;
   out->guardian_pid = hf_identity_alive(&guardian) ? guardian.pid : 0;
   out->manager_started_mono_ns = header->manager_started_mono_ns;

@@ -40,8 +40,7 @@ int hf_user_resolve(const char *name, hf_user *out, hf_err *err) {
     out->gid = entry.pw_gid;
     if (getgrouplist(name, entry.pw_gid, out->groups, &count) < 0)
       code = hf_fail(err, HF_EINVAL, "user %s is in more than %d groups: use one that is in fewer", name, HF_GROUPS_MAX);
-    else
-      out->group_count = (uint32_t)count;
+    else out->group_count = (uint32_t)count;
   }
   free(buffer);
   return code;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Users and start times, as definitions and embedders need them. May read files (and ask the name service): not for the manager's loop.
+// Users and start times, as definitions and embedders need them. May read files, and ask the name service: not for the
+// manager's loop.
 #ifndef HF_PROCESS_USER_H
 #define HF_PROCESS_USER_H
 
@@ -12,7 +13,8 @@ typedef struct hf_user {
   gid_t groups[HF_GROUPS_MAX]; // supplementary, the primary group among them
 } hf_user;
 
-// The user of that name with the groups of a login: 0, or HF_EINVAL where there is none, or one in more than HF_GROUPS_MAX groups.
+// The user of that name with the groups of a login: 0, or HF_EINVAL where there is none, or one in more than HF_GROUPS_MAX
+// groups.
 int hf_user_resolve(const char *name, hf_user *out, hf_err *err);
 
 // Start time of a process in clock ticks since boot: 0, or HF_EUNKNOWN where there is no such process.

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/atomic.h"
 #include "base/kernel.h"
 
 #define TMPFS_MAGIC_NUMBER 0x01021994
@@ -157,8 +158,10 @@ ssize_t hf_dir_read(int dir, const char *name, void *out, size_t size, hf_err *e
 }
 
 int hf_dir_write(int dir, const char *name, const void *bytes, size_t size, hf_err *err) {
+  static _Atomic unsigned count; // several threads of one process may write
   char temporary[96]; // begins with a point: no name of a process does
-  snprintf(temporary, sizeof temporary, ".tmp.%d.%s", (int)getpid(), name);
+  snprintf(temporary, sizeof temporary, ".tmp.%d.%u.%s", (int)getpid(),
+           atomic_fetch_add_explicit(&count, 1, memory_order_relaxed), name);
   (void)hf_k_unlinkat(dir, temporary, 0); // a leftover of a process that had our pid
   int fd = hf_k_openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
   if (fd < 0) return hf_fail_sys(err, "open", "%s can't be created", temporary);

@@ -64,7 +64,8 @@ typedef struct hf_segment_header {
   _Atomic uint64_t specs_done; // requests.specs_wanted as last taken in
   _Atomic uint32_t shutting_down, down; // down: everything is stopped, the guardian removes the directory
   _Atomic uint32_t slots_used; // status slots from here on were never used
-  uint8_t pad4[28];
+  _Atomic int32_t told_guardian; // pid of the guardian whose starter was told that the instance is ready
+  uint8_t pad4[24];
 } hf_segment_header;
 
 // The word of a status: incarnation 32 | sequence 23 | state 8 | copy 1. One load gives the state and says which copy is whole.
@@ -97,7 +98,9 @@ typedef struct hf_status {
   uint8_t limited, start_kind, parent_is_guardian, restart_after; // restart_after: start again once it ended
   uint8_t finished; // it ended and the policy starts it no more, until somebody asks
   uint8_t respawn;  // the next spawn is a restart
-  uint8_t pad0[2];
+  uint8_t stop_force; // a stop was asked for that skips the grace
+  uint8_t pad0;
+  int32_t exit_code, exit_signal; // of the last incarnation that ended: -1 and 0 where there is none
   hf_identity process; // pid 0: nothing runs
   uint64_t defined_order;
   uint64_t started_ns, ready_ns, ended_ns, next_start_ns, kill_at_ns; // CLOCK_MONOTONIC, 0: not
@@ -113,7 +116,7 @@ typedef struct hf_status {
   hf_history history;
   uint32_t failure_count;
   hf_failure failures[HF_FAILURES_KEPT]; // newest first
-  uint8_t pad1[392];
+  uint8_t pad1[384];
 } hf_status;
 
 typedef struct hf_status_slot {

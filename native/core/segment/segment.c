@@ -56,9 +56,14 @@ static bool exists(int dir, const char *name) {
   return hf_k_fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+static void temporary_name(char *out, size_t size, const char *name) {
+  static _Atomic unsigned count; // several threads of one process may create
+  snprintf(out, size, ".tmp.%d.%u.%s", (int)getpid(), atomic_fetch_add_explicit(&count, 1, memory_order_relaxed), name);
+}
+
 static int create_segment(int dir, const char *instance, hf_err *err) {
-  char temporary[48];
-  snprintf(temporary, sizeof temporary, "segment.tmp.%d", (int)getpid());
+  char temporary[64];
+  temporary_name(temporary, sizeof temporary, "segment");
   int fd;
   hf_segment *segment = new_file(dir, temporary, sizeof *segment, &fd, err);
   if (segment == NULL) return err ? err->code : HF_ESYS;
@@ -81,8 +86,8 @@ static int create_segment(int dir, const char *instance, hf_err *err) {
 
 // requests and exits begin alike: magic, layout hash, a counter that starts at `first`.
 static int create_simple(int dir, const char *name, size_t size, uint64_t magic, uint64_t first, hf_err *err) {
-  char temporary[48];
-  snprintf(temporary, sizeof temporary, "%s.tmp.%d", name, (int)getpid());
+  char temporary[64];
+  temporary_name(temporary, sizeof temporary, name);
   int fd;
   uint64_t *words = new_file(dir, temporary, size, &fd, err);
   if (words == NULL) return err ? err->code : HF_ESYS;

@@ -20,10 +20,11 @@ void hf_bell_ring(int fd, char what) {
 }
 
 unsigned hf_bell_drain(int fd) {
-  unsigned rung = 0;
+  enum { READS_MAX = 256 }; // whoever rings without end does not hold us up; the rest is there at the next look
+  unsigned rung = 0, reads = 0;
   char bytes[256];
   ssize_t got;
-  while ((got = read(fd, bytes, sizeof bytes)) > 0 || (got < 0 && errno == EINTR)) {
+  while (reads++ < READS_MAX && ((got = read(fd, bytes, sizeof bytes)) > 0 || (got < 0 && errno == EINTR))) {
     for (ssize_t i = 0; i < got; i++)
       rung |= bytes[i] == HF_RING_NOTE      ? HF_RUNG_NOTE
               : bytes[i] == HF_RING_REQUEST ? HF_RUNG_REQUEST
@@ -31,5 +32,6 @@ unsigned hf_bell_drain(int fd) {
                                             : HF_RUNG_ANY;
     if (got > 0 && got < (ssize_t)sizeof bytes) break;
   }
+  if (reads > 16) rung = HF_RUNG_ANY | HF_RUNG_NOTE | HF_RUNG_REQUEST | HF_RUNG_PHASE; // it may have been full: rings were dropped
   return rung;
 }

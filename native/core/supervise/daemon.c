@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/kernel.h"
@@ -51,6 +52,8 @@ void hf_daemon_arguments(const hf_daemon_options *o, hf_daemon_argv *out) {
     ADD("--owner");
     ADD("%d:%llu", o->owner.pid, (unsigned long long)o->owner.start_time);
   }
+  ADD("--files");
+  ADD("%llu", (unsigned long long)o->files);
   if (o->lock_fd >= 0) {
     ADD("--lock-fd");
     ADD("%d", HF_KEEP_LOCK);
@@ -100,6 +103,7 @@ static int parse(int argc, char **argv, hf_daemon_options *o, const char **dir, 
       else if (strcmp(name, "--instance") == 0) *instance = value;
       else if (strcmp(name, "--once") == 0 && hf_name_check(value, NULL) == 0) snprintf(o->once, sizeof o->once, "%s", value);
       else if (strcmp(name, "--owner") == 0 && owner(value, &o->owner)) continue;
+      else if (strcmp(name, "--files") == 0) o->files = strtoull(value, NULL, 10);
       else if (strcmp(name, "--lock-fd") == 0 && number(value, 3, 1023, &n, NULL)) o->lock_fd = (int)n;
       else if (strcmp(name, "--ready-fd") == 0 && number(value, 3, 1023, &n, NULL)) o->ready_fd = (int)n;
       else return usage("bad argument or value:", name);
@@ -138,6 +142,17 @@ static int out_of_the_way(int fd) {
   return moved;
 }
 
+// A descriptor a process in the guardian, some more in the manager. Children get back what there was before: some programs can't
+// do with more than 1024.
+static void raise_files(hf_daemon_options *options) {
+  enum { FILES_WANTED = 4096 };
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  if (options->files == 0) options->files = limit.rlim_cur;
+  limit.rlim_cur = limit.rlim_max < FILES_WANTED ? limit.rlim_max : FILES_WANTED;
+  if (limit.rlim_cur > options->files) (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int hf_daemon_main(int argc, char **argv) {
   hf_daemon_options options = {.lock_fd = -1, .ready_fd = -1};
   const char *dir = NULL, *instance = NULL;
@@ -156,6 +171,10 @@ int hf_daemon_main(int argc, char **argv) {
   options.lock_fd = out_of_the_way(options.lock_fd);
   options.ready_fd = out_of_the_way(options.ready_fd);
   if (chdir("/") != 0) return usage("/ can't be entered", NULL); // holds no file system busy
+  // A starter that ignored SIGCHLD would have the kernel reap for us, and say nothing.
+  struct sigaction plain;
+  memset(&plain, 0, sizeof plain);
+  sigaction(SIGCHLD, &plain, NULL);
   // Signals are read from a descriptor; SIGPIPE is nobody's business. Children begin with every signal unblocked.
   sigset_t all;
   sigfillset(&all);
@@ -163,5 +182,6 @@ int hf_daemon_main(int argc, char **argv) {
 #ifdef HF_TESTING
   hf_testing_begin(options.manager ? "manager" : "guardian");
 #endif
+  raise_files(&options);
   return options.manager ? hf_manager_run(&options) : hf_guardian_run(&options);
 }

@@ -22,6 +22,7 @@
 #include "supervise/manager.h"
 
 enum { NOTE_WAIT_NS = 50000000, CLEAN_AGAIN_NS = 2000000, CLEAN_SLOW_NS = 100000000, HURRY_NS = 1000000000 };
+static const uint64_t NOTE_LATE_NS = 5000000000u;
 
 // ---- stopping -----------------------------------------------------------------------------------------------------------
 
@@ -61,6 +62,14 @@ void hf__stop_begin(hf_manager *m, unsigned index, int reason, bool restart_afte
   else hf__stop_signal(m, index);
 }
 
+uint64_t hf__kill_at(const hf_manager *m, unsigned index) {
+  const hf_status *s = hf_status_now(m->segment, index);
+  uint64_t when = s->kill_at_ns;
+  if (s->stop_force) return 0;
+  if (m->hurry && when > m->hurry_ns + HURRY_NS) when = m->hurry_ns + HURRY_NS;
+  return when < m->grace_until_ns ? m->grace_until_ns : when;
+}
+
 static bool is_known(pid_t pid, void *context) {
   const hf_manager *m = context;
   if (pid == getpid()) return true;
@@ -81,31 +90,28 @@ static void unattributed(pid_t pid, void *context) {
     if (hf_process_facts_read(pid, &facts) == 0 && (facts.group == s->process.pid || facts.session == s->process.pid)) return;
     if (hf_environment_has(pid, marker, NULL)) return;
   }
-  unsigned size = sizeof m->orphans / sizeof *m->orphans;
-  for (unsigned i = 0; i < size; i++)
+  for (unsigned i = 0; i < m->orphan_count; i++)
     if (m->orphans[i] == pid) return;
-  m->orphans[m->orphan_next++ % size] = pid;
+  if (m->orphan_count == sizeof m->orphans / sizeof *m->orphans) return;
+  m->orphans[m->orphan_count++] = pid;
   char text[64];
   snprintf(text, sizeof text, "process %d belongs to nobody known; it is left alone", (int)pid);
   hf__event(m, UINT32_MAX, HF_EVENT_orphan, text);
 }
 
-// In a cgroup of its own nothing can have left the tree, and it is killed at once; else it is looked for. Returns how many living
-// members were found, main aside.
+// What is in its cgroup is killed at once, with what it is just forking; what was moved out of it is looked for. Returns how many
+// living members were found, main aside; negative where it could not be looked at.
 static int kill_tree(hf_manager *m, unsigned index, bool kill_main) {
   int cgroup = m->proc[index].cgroup_fd;
-  if (cgroup > 0 && !kill_main) {
-    if (hf_cgroup_empty(cgroup)) return 0;
-    if (hf_cgroup_kill(cgroup)) return 1;
-  } else if (cgroup > 0 && hf_cgroup_kill(cgroup)) {
-    return 1;
-  }
+  bool some = cgroup > 0 && !hf_cgroup_empty(cgroup);
+  if (some) (void)hf_cgroup_kill(cgroup);
   const hf_status *s = hf_status_now(m->segment, index);
   char marker[128];
   hf__marker(m, index, HF_WORD_INCARNATION(hf_status_word_now(m->segment, index)), marker, sizeof marker);
   hf_tree tree = {.main = s->process, .guardian = m->guardian, .main_is_guardians = s->parent_is_guardian, .marker = marker,
                   .dir_marker = m->id_dir, .is_known = is_known, .unattributed = unattributed, .context = m};
-  return hf_tree_kill(&tree, kill_main);
+  int found = hf_tree_kill(&tree, kill_main);
+  return found != 0 ? found : some;
 }
 
 void hf__kill_begin(hf_manager *m, unsigned index, uint64_t now) {
@@ -162,20 +168,23 @@ static bool find_ending(hf_manager *m, unsigned index, uint64_t now, hf_ending *
     else ending->signal = note.status;
     return true;
   }
-  if (!s->parent_is_guardian && kernel_remembers(p->pidfd, &status)) {
-    fill_ending(ending, status);
-    return true;
-  }
   if (p->ended_ns == 0) p->ended_ns = now;
-  if (now - p->ended_ns < NOTE_WAIT_NS) {
-    p->look_at_ns = s->parent_is_guardian ? p->ended_ns + NOTE_WAIT_NS : now + CLEAN_AGAIN_NS;
-    return false;
+  bool over = now - p->ended_ns >= NOTE_WAIT_NS;
+  if (over || !s->parent_is_guardian) { // no note will come
+    bool zombie = hf_process_facts_read(s->process.pid, &facts) == 0 && facts.start_time == s->process.start_time &&
+                  facts.state == 'Z';
+    if (zombie && facts.parent == m->guardian && now - p->ended_ns < NOTE_LATE_NS) {
+      p->look_at_ns = now + NOTE_WAIT_NS; // but it will, while it is the guardian's: the guardian may be late itself
+      return false;
+    }
+    zombie = zombie && facts.exit_status != 0; // 0 may also mean that we may not see it
+    bool known = zombie || (!s->parent_is_guardian && kernel_remembers(p->pidfd, &status));
+    if (known) fill_ending(ending, zombie ? facts.exit_status : status);
+    ending->lost = !known;
+    if (known || over) return true;
   }
-  if (hf_process_facts_read(s->process.pid, &facts) == 0 && facts.start_time == s->process.start_time && facts.state == 'Z' &&
-      facts.exit_status != 0)
-    fill_ending(ending, facts.exit_status);
-  else ending->lost = true;
-  return true;
+  p->look_at_ns = s->parent_is_guardian ? p->ended_ns + NOTE_WAIT_NS : now + CLEAN_AGAIN_NS;
+  return false;
 }
 
 static void note_failure(hf_status *draft, hf_state phase, uint32_t incarnation, const hf_verdict *verdict, const hf_ending *ending) {
@@ -191,7 +200,9 @@ bool hf__ended(hf_manager *m, unsigned index, uint64_t now) {
   hf_status_word word = hf_status_word_now(m->segment, index);
   hf_state phase = (hf_state)HF_WORD_STATE(word);
   const hf_spec *spec = hf__spec(m, index);
-  hf_ending ending = {.asked = s->stop_reason == HF_STOP_ASKED, .timed_out = s->stop_reason == HF_STOP_TIMED_OUT,
+  // A stop may have been taken in after it had ended, and before we saw that.
+  bool asked = s->stop_reason == HF_STOP_ASKED || (s->stop_reason == HF_STOP_NO && s->wanted == HF_WANTED_STOP);
+  hf_ending ending = {.asked = asked, .timed_out = s->stop_reason == HF_STOP_TIMED_OUT,
                       .ran_ns = now > s->started_ns ? now - s->started_ns : 0};
   if (!find_ending(m, index, now, &ending)) return false;
   hf_spec fallback;
@@ -212,15 +223,15 @@ bool hf__ended(hf_manager *m, unsigned index, uint64_t now) {
   if (draft->finished && spec->start == HF_START_ON_DEMAND) draft->wanted = HF_WANTED_STOP;
   draft->respawn = again;
   draft->next_start_ns = draft->restart_after ? 0 : verdict.restart ? verdict.restart_at_ns : 0;
-  draft->dropped_bytes = hf_logs_dropped(m->logs, index);
+  draft->dropped_bytes = hf__dropped(m, index);
+  draft->exit_code = ending.exit_code;
+  draft->exit_signal = ending.signal;
   hf_event details = {.cause = (uint8_t)verdict.cause, .signal = (int16_t)ending.signal, .exit_code = ending.exit_code};
   if (verdict.state == HF_STATE_FAIL) hf_failure_text(&draft->failures[0], details.detail, sizeof details.detail);
   if (hf__move(m, index, draft, verdict.state, HF_WORD_INCARNATION(word), &details) != 0) return false;
   HF_POINT("ending-recorded");
   if (verdict.state == HF_STATE_FAIL) hf__say(m, "%s (process %d): %s", s->name, s->process.pid, details.detail);
   if (verdict.limited) hf__event(m, index, HF_EVENT_limited, "the restart limit was reached");
-  if (m->options->once[0] && strcmp(m->options->once, hf_status_now(m->segment, index)->name) == 0 && !again)
-    m->once_code = ending.signal ? 128 + ending.signal : ending.exit_code >= 0 ? ending.exit_code : 1;
   return true;
 }
 
@@ -237,11 +248,7 @@ bool hf__clean(hf_manager *m, unsigned index, uint64_t now) {
   p->tree_signalled = true;
   int found = kill_tree(m, index, false);
   if (found != 0) {
-    if (p->kills == 0 && found > 0) {
-      char text[64];
-      snprintf(text, sizeof text, "%d of its processes had to be killed", found);
-      hf__event(m, index, HF_EVENT_killed, text);
-    }
+    if (p->kills == 0 && found > 0) hf__event(m, index, HF_EVENT_killed, "processes that it had left behind are killed");
     if (p->kills < UINT16_MAX) p->kills++;
     p->look_at_ns = now + (p->kills < 50 ? CLEAN_AGAIN_NS : CLEAN_SLOW_NS);
     return false;

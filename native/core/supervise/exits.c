@@ -20,22 +20,28 @@ void hf_exits_acknowledge(hf_segment *segment, uint64_t sequence) {
 
 static uint64_t oldest(uint64_t tail) { return tail > HF_EXIT_NOTE_MAX ? tail - HF_EXIT_NOTE_MAX : 1; }
 
-// A consistent copy of note `sequence`: false where it is being written or was overwritten.
-static bool copy_note(const hf_exits *exits, uint64_t sequence, hf_exit_note *out) {
+// A consistent copy of the note in the place of `sequence`, which may be an older one that was passed over: its sequence, or 0
+// where it is being written.
+static uint64_t copy_note(const hf_exits *exits, uint64_t sequence, hf_exit_note *out) {
   const hf_exit_note *note = &exits->note[place(sequence)];
-  if (hf_load_acquire(&note->sequence) != sequence) return false; // pairs with the release in hf_exits_note
+  uint64_t before = hf_load_acquire(&note->sequence); // pairs with the release in hf_exits_note
+  if (before == 0) return 0;
   hf_words_load(out, note, sizeof *out);
   atomic_thread_fence(memory_order_acquire);
-  return hf_load_relaxed(&note->sequence) == sequence;
+  return hf_load_relaxed(&note->sequence) == before ? before : 0;
 }
 
 uint64_t hf_exits_note(hf_exits *exits, const hf_segment *segment, const siginfo_t *info) {
   hf_process_facts facts;
   if (hf_process_facts_read(info->si_pid, &facts) != 0) return 0; // a note without it would be found by nobody
   uint64_t tail = hf_load_relaxed(&exits->tail);
-  hf_exit_note *note = &exits->note[place(tail)];
-  uint64_t before = hf_load_relaxed(&note->sequence);
-  if (before != 0 && !hf_exits_is_acknowledged(segment, before)) return 0;
+  // A place whose note nobody could deal with yet (a tree that does not end) is passed over: it must not hold up the others.
+  hf_exit_note *note = NULL;
+  for (unsigned tried = 0; note == NULL && tried < HF_EXIT_NOTE_MAX; tried++, tail += note == NULL) {
+    uint64_t before = hf_load_relaxed(&exits->note[place(tail)].sequence);
+    if (before == 0 || hf_exits_is_acknowledged(segment, before)) note = &exits->note[place(tail)];
+  }
+  if (note == NULL) return 0;
   hf_exit_note fresh = {.pid = info->si_pid, .code = info->si_code, .status = info->si_status, .start_time = facts.start_time,
                         .at_mono_ns = hf_now_mono_ns()};
   hf_store_relaxed(&note->sequence, 0);
@@ -57,8 +63,10 @@ void hf_exits_recover(hf_exits *exits) {
 
 uint64_t hf_exits_find(const hf_exits *exits, const hf_identity *process, hf_exit_note *out) {
   uint64_t tail = hf_load_acquire(&exits->tail);
-  for (uint64_t s = tail; s-- > oldest(tail);)
-    if (copy_note(exits, s, out) && out->pid == process->pid && out->start_time == process->start_time) return s;
+  for (uint64_t s = tail; s-- > oldest(tail);) {
+    uint64_t sequence = copy_note(exits, s, out);
+    if (sequence != 0 && out->pid == process->pid && out->start_time == process->start_time) return sequence;
+  }
   return 0;
 }
 
@@ -67,6 +75,7 @@ void hf_exits_each_open(const hf_exits *exits, const hf_segment *segment,
   uint64_t tail = hf_load_acquire(&exits->tail);
   for (uint64_t s = oldest(tail); s < tail; s++) {
     hf_exit_note note;
-    if (!hf_exits_is_acknowledged(segment, s) && copy_note(exits, s, &note)) each(&note, s, context);
+    uint64_t sequence = copy_note(exits, s, &note);
+    if (sequence != 0 && !hf_exits_is_acknowledged(segment, sequence)) each(&note, sequence, context);
   }
 }

@@ -27,7 +27,7 @@
 #include "supervise/exits.h"
 #include "supervise/remove.h"
 
-enum { DEATHS_PER_MINUTE = 1000, AGAIN_MS = 10, TAKE_OVER_TRIES = 500 };
+enum { DEATHS_PER_MINUTE = 1000, AGAIN_MS = 10, REFUSED_MAX = 3, GRACE_MS = 5000 };
 
 typedef struct guardian {
   hf_daemon_options *options;
@@ -39,6 +39,7 @@ typedef struct guardian {
   bool down;         // the end was asked for
   bool again;        // something failed that should not: look at everything again in a moment
   int tell;          // signal that the manager has not been sent yet, 0: none
+  unsigned refused;  // managers in a row that ended before they took over
   uint64_t window_start_ns;
   unsigned deaths_in_window;
   struct held {
@@ -175,7 +176,28 @@ static int pause_ms(guardian *g) {
     g->window_start_ns = now;
     g->deaths_in_window = 0;
   }
+  if (g->refused > 1) return g->refused > 8 ? 1000 : 4 << g->refused; // it can't start: the directory is gone, or no memory is left
   return ++g->deaths_in_window > DEATHS_PER_MINUTE ? 1000 : 0;
+}
+
+static bool terminate(pid_t pid, void *context) {
+  int fd = hf_k_pidfd_open(pid); // our own child: the number can't be another's
+  if (fd < 0) return true;
+  (void)hf_k_pidfd_send_signal(fd, *(int *)context);
+  hf_k_close(fd);
+  return true;
+}
+
+// The end was asked for, and no manager can be had (its directory is gone): the children are ended from here.
+static int end_without_manager(void) {
+  for (int waited = 0;; waited += AGAIN_MS) {
+    int number = waited < GRACE_MS ? SIGTERM : SIGKILL;
+    siginfo_t info;
+    if (waited == 0 || waited >= GRACE_MS) hf_children_each(getpid(), terminate, &number);
+    while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) == 0 && info.si_pid != 0) info.si_pid = 0;
+    if (errno == ECHILD && waitid(P_ALL, 0, &info, WEXITED | WNOHANG) != 0) return HF_EXIT_REFUSED;
+    poll(NULL, 0, AGAIN_MS);
+  }
 }
 
 // The manager is a zombie of ours. Returns -1 to go on, else the exit code of the instance.
@@ -186,14 +208,16 @@ static int manager_ended(guardian *g) {
     return -1;
   }
   bool took_over = g->segment->header.manager.pid == g->manager;
+  g->ever_managed |= took_over;
+  g->refused = took_over ? 0 : g->refused + 1;
   g->manager = 0;
-  if (took_over) {
-    g->ever_managed = true;
+  if (hf_load_acquire(&g->segment->header.told_guardian) == getpid()) { // else the next manager tells it
     if (g->options->ready_fd >= 0) hf_k_close(g->options->ready_fd);
     g->options->ready_fd = -1;
   }
   if (info.si_code == CLD_EXITED && hf_load_acquire(&g->segment->header.down)) return info.si_status;
   if (!g->ever_managed && info.si_code == CLD_EXITED) return HF_EXIT_REFUSED; // it has said why
+  if (g->down && g->refused >= REFUSED_MAX) return end_without_manager();
   return -1;
 }
 
@@ -252,7 +276,7 @@ static int open_signals(guardian *g, hf_err *err) {
 
 static int open_all(guardian *g, hf_err *err) {
   hf_daemon_options *o = g->options;
-  g->dir = hf_dir_open(o->dir, true, err);
+  g->dir = hf_dir_open(o->dir, o->lock_fd < 0, err); // with a lock brought along it is there, or it is lost
   if (g->dir < 0) return g->dir;
   int failed = take_lock(g, err);
   if (failed) return failed;
@@ -347,15 +371,16 @@ int hf_guardian_run(hf_daemon_options *options) {
   // pass, and its first manager may fail without being the last.
   bool taken_over = g->ever_managed = options->lock_fd >= 0;
   int failed = open_all(g, &err);
-  for (int i = 0; failed && taken_over && i < TAKE_OVER_TRIES; i++) {
+  for (int pause_for = AGAIN_MS; failed && taken_over && failed != HF_ENOENT; pause_for = pause_for < 1000 ? pause_for * 2 : 1000) {
     close_all(g);
-    poll(NULL, 0, AGAIN_MS);
+    poll(NULL, 0, pause_for);
     failed = open_all(g, &err);
   }
   if (failed) {
     say(&err);
     return HF_EXIT_REFUSED;
   }
+  hold_fifos(g); // of what lives already
   int code = loop(g);
   if (hf_load_acquire(&g->segment->header.down)) hf_instance_remove(g->dir, options->dir);
   return code;

@@ -142,7 +142,7 @@ static int spawn(hf_manager *m, unsigned index, uint32_t incarnation, pid_t *pid
     bool in_cgroup = false;
     hf_spawn_args args = {.in_cgroup = &in_cgroup, .spec = spec, .slot = &m->segment->spawn[index], .env = env,
                           .cgroup = p->cgroup_fd > 0 ? p->cgroup_fd : -1, .files = &m->files, .null_fd = m->null_fd, .out_fd = out[0],
-                          .err_fd = out[1], .segment_fd = m->segment_fd, .own_fd = m->proc[index].own_fd, .bell_fd = m->bell};
+                          .err_fd = out[1], .segment_fd = m->segment_fd, .own_fd = m->proc[index].own_fd, .bell_fd = m->bell_pass};
     failed = hf_spawn(&args, pid, pidfd, err);
     if (!in_cgroup && p->cgroup_fd > 0) {
       hf_k_close(p->cgroup_fd);
@@ -206,6 +206,8 @@ void hf__launch_failed(hf_manager *m, unsigned index, int errnum, const char *te
   if (draft->failure_count < HF_FAILURES_KEPT) draft->failure_count++;
   draft->process = (hf_identity){0};
   draft->ended_ns = now;
+  draft->exit_code = errnum == ENOENT ? 127 : 126; // as shells say it
+  draft->exit_signal = 0;
   draft->settled_incarnation = HF_WORD_INCARNATION(word);
   draft->limited = verdict.limited;
   draft->finished = !verdict.restart;
@@ -220,9 +222,7 @@ void hf__launch_failed(hf_manager *m, unsigned index, int errnum, const char *te
   p->ended = false;
   const char *name = hf_status_now(m->segment, index)->name;
   hf__say(m, "%s could not be started: %s", name, text);
-  if (strcmp(m->options->once, name) != 0 || verdict.restart) return;
-  fprintf(stderr, "holdfastd: %s could not be started: %s\n", name, text); // `holdfast run`: this is its terminal
-  m->once_code = errnum == ENOENT ? 127 : 126;                              // as shells do
+  if (strcmp(m->options->once, name) == 0) fprintf(stderr, "holdfastd: %s could not be started: %s\n", name, text); // `run`: its terminal
 }
 
 void hf__launch(hf_manager *m, unsigned index, uint64_t now) {
@@ -238,7 +238,7 @@ void hf__launch(hf_manager *m, unsigned index, uint64_t now) {
   draft->stage = HF_STAGE_SPAWNING;
   draft->process = (hf_identity){0};
   draft->restarts += draft->respawn ? 1 : 0;
-  draft->respawn = draft->restart_after = draft->stop_reason = 0;
+  draft->respawn = draft->restart_after = draft->stop_reason = draft->stop_force = 0;
   draft->next_start_ns = draft->ready_ns = draft->ended_ns = draft->kill_at_ns = 0;
   draft->started_ns = now;
   draft->cgroup = 0; // known when it is born: a manager that finds it only announced looks for its tree in the other way

@@ -27,7 +27,7 @@
 #include "supervise/exits.h"
 #include "supervise/spawn.h"
 
-enum { UNARMED_MS = 10, TRIES = 500, LOG_FLUSH_NS = 300000000, OWN_LOG_BYTES = 10 * 1000 * 1000, OWN_LOG_KEEP = 3, FILES_WANTED = 4096 };
+enum { UNARMED_MS = 10, TRIES = 500, LOG_FLUSH_NS = 300000000, OWN_LOG_BYTES = 10 * 1000 * 1000, OWN_LOG_KEEP = 3 };
 
 // ---- small services -----------------------------------------------------------------------------------------------------
 
@@ -89,6 +89,10 @@ uint64_t hf__random(hf_manager *m) { // xorshift64*: the jitter needs no more
   return m->random * 0x2545f4914f6cdd1du;
 }
 
+uint64_t hf__dropped(const hf_manager *m, unsigned index) {
+  return m->proc[index].dropped_base + hf_logs_dropped(m->logs, index);
+}
+
 // ---- start --------------------------------------------------------------------------------------------------------------
 
 static int open_files(hf_manager *m, hf_err *err) {
@@ -103,6 +107,7 @@ static int open_files(hf_manager *m, hf_err *err) {
   if (failed) return failed;
   if ((m->segment_fd = hf_dir_open_file(m->dir, "segment", O_RDONLY, err)) < 0) return m->segment_fd;
   if ((m->bell = hf_bell_open(m->dir, "bell", err)) < 0) return m->bell;
+  if ((m->bell_pass = hf_bell_open(m->dir, "bell", err)) < 0) return m->bell_pass;
   if ((m->guardian_bell = hf_bell_open(m->dir, "bell.guardian", err)) < 0) return m->guardian_bell;
   return 0;
 }
@@ -182,17 +187,15 @@ static int start(hf_manager *m, hf_err *err) {
   int failed = open_files(m, err);
   if (failed) return failed;
   if ((failed = open_loop(m, err)) != 0 || (failed = open_logs(m, err)) != 0) return failed;
-  // Three descriptors a process. Children get back what we had: some programs can't do with more than 1024.
   if (getrlimit(RLIMIT_NOFILE, &m->files) != 0) return hf_fail_sys(err, "getrlimit", "the limit of open files can't be read");
-  struct rlimit more = {m->files.rlim_max < FILES_WANTED ? m->files.rlim_max : FILES_WANTED, m->files.rlim_max};
-  if (more.rlim_cur > m->files.rlim_cur) (void)setrlimit(RLIMIT_NOFILE, &more);
+  m->files.rlim_cur = m->options->files;
   m->null_fd = hf_k_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
   if (m->null_fd < 0) return hf_fail_sys(err, "open", "/dev/null can't be opened");
   m->cgroup_base = hf_cgroup_base(m->dir);
   if ((failed = hf_spawn_reserve(m->null_fd, err)) != 0) return failed;
   snprintf(m->id_dir, sizeof m->id_dir, "HOLDFAST_DIR=%s", m->options->dir);
   m->random = hf_now_mono_ns() * 2 + 1;
-  m->once_code = -1;
+  m->acknowledged = true; // the dead manager may have acknowledged notes without ringing
   m->hurry = m->options->hurry;
   if ((failed = take_over(m, err)) != 0) return failed;
   hf__say(m, "holdfastd %d manages %s", (int)getpid(), m->options->dir);
@@ -200,6 +203,7 @@ static int start(hf_manager *m, hf_err *err) {
   hf__specs_scan(m, now);
   char text[64];
   snprintf(text, sizeof text, "it took over %d living processes", hf__adopt(m, now));
+  m->acknowledged = true; // rings the guardian, which may be new too
   hf__event(m, UINT32_MAX, HF_EVENT_manager, m->segment->header.manager_restarts ? text : "it is the first");
   return 0;
 }
@@ -221,7 +225,6 @@ static void become_guardian(hf_manager *m) {
   m->next.going_down = hf_load_relaxed(&m->segment->header.shutting_down) != 0;
   hf_daemon_argv arguments;
   hf_daemon_arguments(&m->next, &arguments);
-  (void)setrlimit(RLIMIT_NOFILE, &m->files);
   extern char **environ;
   for (int i = 0; i < TRIES; i++) { // memory may be short for a moment, and nobody else looks after what lives
     struct timespec pause = {0, 10000000};
@@ -235,7 +238,8 @@ static void become_guardian(hf_manager *m) {
 static void read_signals(hf_manager *m) {
   struct signalfd_siginfo info;
   while (hf_k_read(m->signals, &info, sizeof info) == (ssize_t)sizeof info) {
-    if (info.ssi_signo == SIGUSR1) m->hurry = true;
+    if (info.ssi_signo == SIGUSR1 && !m->hurry) m->hurry_ns = hf_now_mono_ns();
+    m->hurry |= info.ssi_signo == SIGUSR1;
     hf_store_release(&m->segment->header.shutting_down, 1);
   }
 }
@@ -261,7 +265,7 @@ static void step_all(hf_manager *m, uint64_t now) {
 // Notes what output was dropped, where somebody may read it.
 static void note_drops(hf_manager *m) {
   for (unsigned i = 0; i < hf__slots(m); i++) {
-    uint64_t dropped = hf_logs_dropped(m->logs, i);
+    uint64_t dropped = hf__dropped(m, i);
     const hf_status *s = hf_status_now(m->segment, i);
     if (s->name[0] == 0 || dropped <= s->dropped_bytes) continue;
     hf_status_word word = hf_status_word_now(m->segment, i);
@@ -287,7 +291,7 @@ static void arm_timer(hf_manager *m) {
   if (!m->unarmed) m->timer_ns = soonest;
 }
 
-static void wait_for_something(hf_manager *m, unsigned *rung, bool *ended) {
+static void wait_for_something(hf_manager *m, unsigned *rung, bool *ended, bool *timer) {
   struct epoll_event events[64];
   int n;
   do n = hf_k_epoll_wait(m->epoll, events, 64, m->unarmed ? UNARMED_MS : -1);
@@ -298,7 +302,7 @@ static void wait_for_something(hf_manager *m, unsigned *rung, bool *ended) {
     if (kind == HF_EPOLL_BELL) *rung |= hf_bell_drain(m->bell);
     else if (kind == HF_EPOLL_SIGNALS) read_signals(m);
     else if (kind == HF_EPOLL_GUARDIAN) m->guardian_died = true;
-    else if (kind == HF_EPOLL_TIMER && read(m->timer, &expirations, sizeof expirations) > 0) m->timer_ns = 0;
+    else if (kind == HF_EPOLL_TIMER && read(m->timer, &expirations, sizeof expirations) > 0) *timer = true;
     else if (kind == HF_EPOLL_PROCESS && m->proc[index].pidfd > 0 && !m->proc[index].ended) {
       m->proc[index].ended = *ended = true;
     }
@@ -317,6 +321,18 @@ static void publish(hf_manager *m) {
   hf_changes_publish(m->segment);
 }
 
+// --once: the code of its process, when that has ended for good; -1 before. Derived from the status, so that any manager can.
+static int once_code(const hf_manager *m) {
+  for (unsigned i = 0; m->options->once[0] != 0 && i < hf__slots(m); i++) {
+    const hf_status *s = hf_status_now(m->segment, i);
+    if (strcmp(s->name, m->options->once) != 0) continue;
+    bool going_down = hf_load_relaxed(&m->segment->header.shutting_down) != 0;
+    if (s->stage > HF_STAGE_BACKOFF || s->ended_ns == 0 || !(s->finished || s->wanted == HF_WANTED_STOP || going_down)) return -1;
+    return s->exit_signal > 0 ? 128 + s->exit_signal : s->exit_code >= 0 ? s->exit_code : 1;
+  }
+  return -1;
+}
+
 static int finish(hf_manager *m) {
   hf__say(m, "holdfastd %d ends: everything is stopped", (int)getpid());
   hf_logs_destroy(m->logs, 2000000000u);
@@ -324,14 +340,35 @@ static int finish(hf_manager *m) {
   hf_store_release(&m->segment->header.down, 1);
   atomic_fetch_add_explicit(&m->segment->header.changes, 1, memory_order_release);
   publish(m);
-  return m->once_code > 0 ? m->once_code : 0;
+  int code = once_code(m);
+  return code > 0 ? code : 0;
+}
+
+// The judge doubts itself: woken much later than it had planned (stopped, suspended, starved) it condemns nobody before everybody
+// had as much time again, a second at most.
+static void doubt(hf_manager *m, uint64_t now) {
+  enum { LATE_NS = 100000000, GRACE_NS = 1000000000 };
+  if (m->timer_ns == 0 || now < m->timer_ns + LATE_NS) return;
+  uint64_t late = now - m->timer_ns;
+  m->grace_until_ns = now + (late < GRACE_NS ? late : GRACE_NS);
+}
+
+// Going down, and nothing is on its way: what holds the rest back is a circle of dependencies.
+static bool stuck(const hf_manager *m) {
+  if (!hf_load_relaxed(&m->segment->header.shutting_down)) return false;
+  for (unsigned i = 0; i < hf__slots(m); i++) {
+    unsigned stage = hf_status_now(m->segment, i)->stage;
+    if (stage == HF_STAGE_STOPPING || stage == HF_STAGE_KILLING || stage == HF_STAGE_CLEANING) return false;
+  }
+  return true;
 }
 
 static int loop(hf_manager *m) {
   unsigned rung = HF_RUNG_ANY;
-  bool ended = false;
+  bool ended = false, timer = false;
   for (;;) {
     uint64_t now = hf_now_mono_ns();
+    doubt(m, now);
     if (ended || (rung & (HF_RUNG_NOTE | HF_RUNG_ANY)))
       for (unsigned i = 0; i < hf__slots(m); i++)
         if (m->proc[i].ended) hf__step(m, i, now); // recovery comes first
@@ -341,23 +378,30 @@ static int loop(hf_manager *m) {
     if (scan_due || hf_load_acquire(&m->requests->header.specs_wanted) != m->specs_seen) hf__specs_scan(m, now);
     m->phases_rung = (rung & (HF_RUNG_PHASE | HF_RUNG_ANY)) != 0;
     step_all(m, now);
+    if (stuck(m) && !all_rest(m)) {
+      m->ignore_dependents = true;
+      step_all(m, now);
+    }
     if (rung & HF_RUNG_ANY) note_drops(m);
-    if (m->once_code >= 0) hf_store_release(&m->segment->header.shutting_down, 1);
+    if (once_code(m) >= 0) hf_store_release(&m->segment->header.shutting_down, 1);
     publish(m);
     if (m->options->ready_fd >= 0) {
       // Told once: the next managers get no such descriptor.
       ssize_t told = hf_k_write(m->options->ready_fd, "ready\n", 6);
       if (told < 0 && errno != EPIPE) told = hf_k_write(m->options->ready_fd, "ready\n", 6);
       if (told != 6) hf__say(m, "whoever started this instance could not be told that it is ready");
+      hf_store_release(&m->segment->header.told_guardian, (int32_t)m->guardian); // pairs with the acquire in the guardian
       hf_k_close(m->options->ready_fd);
       ((hf_daemon_options *)(uintptr_t)m->options)->ready_fd = -1;
     }
     if (hf_load_relaxed(&m->segment->header.shutting_down) && all_rest(m)) return finish(m);
     if (m->guardian_died) become_guardian(m);
+    if (timer) m->timer_ns = 0; // it has fired, and doubt() has looked at how late
     arm_timer(m);
+    timer = false;
     rung = 0;
     ended = false;
-    wait_for_something(m, &rung, &ended);
+    wait_for_something(m, &rung, &ended, &timer);
   }
 }
 

@@ -23,6 +23,7 @@ typedef struct hf_proc {
   int out_fd;          // 0: none; the reading end, which belongs to logs
   int cgroup_fd;       // 0: none; the cgroup that it was born in
   uint64_t cgroup_id;  // its inode
+  uint64_t dropped_base; // what status.dropped_bytes counts before this manager's logs do
   bool ended;          // its pidfd is readable
   bool removing;       // its definition is gone
   bool tree_signalled; // cleaning: its group was killed
@@ -38,6 +39,7 @@ typedef struct hf_manager {
   const hf_daemon_options *options;
   hf_daemon_options next; // for the exec as guardian
   int dir, spec_dir, epoll, bell, guardian_bell, timer, signals, guardian_fd, null_fd, segment_fd;
+  int bell_pass; // the same FIFO opened once more, for children: an open file description is not shared
   int cgroup_base; // -1: none may be made
   pid_t guardian;
   hf_segment *segment;
@@ -55,10 +57,12 @@ typedef struct hf_manager {
   bool phases_rung;     // a process declared something
   bool unarmed;         // the timer could not be set
   bool guardian_died;
-  bool hurry;
-  int once_code;        // exit code of --once, -1: not yet
-  unsigned orphan_next;
-  pid_t orphans[16];    // told of already
+  bool hurry;           // the owner died:
+  uint64_t hurry_ns;    // since then
+  uint64_t grace_until_ns; // we were late ourselves: nobody is condemned before
+  bool ignore_dependents;  // going down, and nothing moves: a circle
+  unsigned orphan_count;
+  pid_t orphans[64];    // told of already; when they are full no more are told of
   hf_proc proc[HF_PROCESS_MAX];
 } hf_manager;
 
@@ -71,6 +75,7 @@ void hf__trouble(hf_manager *m, unsigned index, const hf_err *err); // an event 
 void hf__event(hf_manager *m, unsigned index, hf_event_type type, const char *detail);
 int hf__watch(hf_manager *m, int fd, uint64_t data, hf_err *err);
 uint64_t hf__random(hf_manager *m);
+uint64_t hf__dropped(const hf_manager *m, unsigned index); // output of it that no disk took
 const hf_spec *hf__spec(const hf_manager *m, unsigned index); // NULL where there is none
 unsigned hf__slots(const hf_manager *m);
 
@@ -80,7 +85,7 @@ void hf__slot_free(hf_manager *m, unsigned index);   // its definition is gone a
 void hf__log_target(const hf_manager *m, unsigned index, hf_log_target *out);
 
 // ---- requests.c ----
-void hf__request_take(hf_manager *m, unsigned index, uint64_t now_ns);
+void hf__request_take(hf_manager *m, unsigned index);
 bool hf__should_run(const hf_manager *m, unsigned index);
 bool hf__should_stop(const hf_manager *m, unsigned index); // it lives, and may not go on
 bool hf__depends_ready(const hf_manager *m, unsigned index, char waiting_for[HF_NAME_SIZE]);
@@ -104,6 +109,7 @@ void hf__marker(const hf_manager *m, unsigned index, uint32_t incarnation, char 
 // ---- ending.c ----
 void hf__stop_begin(hf_manager *m, unsigned index, int reason, bool restart_after, uint64_t now_ns);
 void hf__stop_signal(hf_manager *m, unsigned index); // to the process group
+uint64_t hf__kill_at(const hf_manager *m, unsigned index); // when a stop that is under way escalates
 void hf__kill_begin(hf_manager *m, unsigned index, uint64_t now_ns);
 void hf__kill_again(hf_manager *m, unsigned index, uint64_t now_ns);
 bool hf__ended(hf_manager *m, unsigned index, uint64_t now_ns); // false: the note is not there yet

@@ -11,10 +11,11 @@
 
 #include "base/kernel.h"
 #include "holdfast.h"
+#include "supervise/cgroup.h"
 
 static bool is_ours(const char *name) {
   static const char *const whole[] = {"segment", "requests", "exits", "instance"};
-  static const char *const begin[] = {"own.", "out.", "bell", "segment.tmp.", "requests.tmp.", "exits.tmp.", ".tmp."};
+  static const char *const begin[] = {"own.", "out.", "bell", ".tmp."};
   for (unsigned i = 0; i < sizeof whole / sizeof *whole; i++)
     if (strcmp(name, whole[i]) == 0) return true;
   for (unsigned i = 0; i < sizeof begin / sizeof *begin; i++)
@@ -38,6 +39,7 @@ static bool remove_once(int dir, const char *path) {
     hf_k_close(spec);
     (void)hf_k_unlinkat(dir, "spec", AT_REMOVEDIR);
   }
+  hf_cgroup_remove(dir);
   empty(dir, false);
   (void)hf_k_unlinkat(dir, "lock", 0);
   return hf_k_unlinkat(AT_FDCWD, path, AT_REMOVEDIR) == 0;

@@ -8,8 +8,8 @@
 #include "process/status.h"
 #include "supervise/manager.h"
 
-// Takes in a changed request word. One commit: what was taken in and what it means cannot part.
-void hf__request_take(hf_manager *m, unsigned index, uint64_t now) {
+// Takes in a changed request word. One commit: what was taken in and what it means cannot part. step.c acts on it.
+void hf__request_take(hf_manager *m, unsigned index) {
   const hf_status *s = hf_status_now(m->segment, index);
   uint64_t request = hf_load_acquire(&m->requests->slot[index].word); // pairs with the release of the operator's swap
   if (request == s->request_done || HF_REQUEST_GENERATION(request) != (s->generation & 0xfffffu)) return;
@@ -26,23 +26,18 @@ void hf__request_take(hf_manager *m, unsigned index, uint64_t now) {
     draft->limited = draft->finished = 0;
     hf_policy_forgive(&draft->history);
     if (!living) draft->next_start_ns = 0;
+    draft->stop_force = 0;
     if (living && (restart || s->stage != HF_STAGE_RUNNING)) draft->restart_after = 1; // also a start while it stops
     if (s->stage == HF_STAGE_CLEANING) draft->respawn = restart;
   } else if (wanted == HF_WANTED_STOP + 1) {
     draft->wanted = HF_WANTED_STOP;
     draft->restart_after = 0;
     draft->limited = 0;
+    draft->stop_force = (uint8_t)HF_REQUEST_FORCE(request);
     if (!living && state == HF_STATE_FAIL) state = HF_STATE_STOPPED;
     if (!living && s->stage == HF_STAGE_BACKOFF) draft->stage = HF_STAGE_IDLE;
   }
   hf__move(m, index, draft, state, HF_WORD_INCARNATION(word), NULL);
-  if (!living) return;
-  s = hf_status_now(m->segment, index);
-  if (s->stage == HF_STAGE_RUNNING && s->restart_after && restart) hf__stop_begin(m, index, HF_STOP_ASKED, true, now);
-  if (wanted == HF_WANTED_STOP + 1 && HF_REQUEST_FORCE(request)) {
-    if (hf_status_now(m->segment, index)->stage == HF_STAGE_RUNNING) hf__stop_begin(m, index, HF_STOP_ASKED, false, now);
-    if (hf_status_now(m->segment, index)->stage == HF_STAGE_STOPPING) hf__kill_begin(m, index, now);
-  }
 }
 
 bool hf__should_run(const hf_manager *m, unsigned index) {

@@ -17,7 +17,7 @@
 #include "base/kernel.h"
 #define HF_RAW __attribute__((no_sanitize("address", "undefined", "thread"), noinline))
 
-enum { STACK_BYTES = 64 * 1024, PATHS_MAX = 32, PATHS_BYTES = 8192 };
+enum { STACK_BYTES = 64 * 1024, PATHS_MAX = 256, PATHS_BYTES = 32768 };
 
 #define STEP_ENUM(name, number, call) HF_SPAWN_##name = (number),
 enum { HF_SPAWN_STEPS(STEP_ENUM) };
@@ -106,16 +106,17 @@ HF_RAW static int child(void *context) {
       raw(SYS_rt_sigaction, s, (long)(uintptr_t)action, 0, 8);
   long r = raw(SYS_setsid, 0, 0, 0, 0);
   if (r < 0) give_up(args->slot, HF_SPAWN_session, r);
-  if (args->files != NULL) raw(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)(uintptr_t)args->files, 0); // the definition may set it again
-  become(args->spec, args->slot);
-  r = raw(SYS_chdir, (long)(uintptr_t)args->spec->cwd, 0, 0, 0);
-  if (r < 0) give_up(args->slot, HF_SPAWN_directory, r);
+  // Before the limits: a small one of open files would refuse these numbers.
   move_fd(args->null_fd, 0, args->slot);
   move_fd(args->out_fd, 1, args->slot);
   move_fd(args->err_fd, 2, args->slot);
   move_fd(args->segment_fd, HF_FD_SEGMENT, args->slot);
   move_fd(args->own_fd, HF_FD_OWN, args->slot);
   move_fd(args->bell_fd, HF_FD_BELL, args->slot);
+  if (args->files != NULL) raw(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)(uintptr_t)args->files, 0); // the definition may set it again
+  become(args->spec, args->slot);
+  r = raw(SYS_chdir, (long)(uintptr_t)args->spec->cwd, 0, 0, 0);
+  if (r < 0) give_up(args->slot, HF_SPAWN_directory, r);
   uint64_t nothing = 0;
   raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)(uintptr_t)&nothing, 0, 8);
   long worst = -ENOENT;
@@ -141,9 +142,10 @@ static int find_paths(plan *p, const hf_spec *spec, char *const *env, char *byte
   for (; *env != NULL; env++)
     if (strncmp(*env, "PATH=", 5) == 0) path = *env + 5;
   size_t used = 0, length = strlen(program);
-  while (p->path_count < PATHS_MAX) {
+  for (;;) {
     size_t entry = strcspn(path, ":");
-    if (used + entry + length + 3 > PATHS_BYTES) return hf_fail(err, HF_EINVAL, "PATH is too long: give the program's whole path");
+    if (p->path_count == PATHS_MAX || used + entry + length + 3 > PATHS_BYTES)
+      return hf_fail(err, HF_EINVAL, "PATH is too long: give the program's whole path");
     char *out = bytes + used;
     int n = entry == 0 ? snprintf(out, length + 3, "./%s", program)
                        : snprintf(out, entry + length + 2, "%.*s/%s", (int)entry, path, program);

@@ -96,14 +96,16 @@ static void define(hf_manager *m, unsigned index, const hf_spec *spec, uint64_t 
   draft->program_checksum = program;
   draft->defined_order = ++order;
   draft->event_sequence = hf_load_relaxed(&m->segment->header.event_tail) - 1;
+  m->proc[index].dropped_base = 0 - hf_logs_dropped(m->logs, index); // of who had the slot before
   hf_err err;
+  // First the slot, whose name is still empty, then the status: a slot that was given away and lies behind the last is found by nobody.
+  if (index >= hf__slots(m)) hf_store_release(&m->segment->header.slots_used, index + 1); // pairs with the acquire in hf__slots
   // A slot's state is STOPPED when it was freed; a slot that was never used has the word 0, which is FAIL: see hf__slot_free.
   if (hf_status_commit(m->segment, index, HF_STATE_STOPPED, HF_WORD_INCARNATION(word), &err) != 0) hf__trouble(m, index, &err);
-  if (index >= hf__slots(m)) hf_store_release(&m->segment->header.slots_used, index + 1); // pairs with the acquire in hf__slots
   hf__event(m, index, HF_EVENT_defined, "");
 }
 
-static void redefine(hf_manager *m, unsigned index, const hf_spec *spec, uint64_t sum, uint64_t program, uint64_t now) {
+static void redefine(hf_manager *m, unsigned index, const hf_spec *spec, uint64_t sum, uint64_t program) {
   hf_status_word word = hf_status_word_now(m->segment, index);
   hf_status *draft = hf_status_begin(m->segment, index);
   bool changed = draft->program_checksum != program, living = hf__living_stage(draft->stage);
@@ -111,17 +113,18 @@ static void redefine(hf_manager *m, unsigned index, const hf_spec *spec, uint64_
   draft->spec_checksum = sum;
   draft->program_checksum = program;
   draft->enabled = spec->enabled;
+  if (draft->start_kind != spec->start && HF_REQUEST_WANTED(draft->request_done) == 0)
+    draft->wanted = spec->start == HF_START_AUTO ? HF_WANTED_RUN : HF_WANTED_STOP; // nobody has said otherwise
+  wanted = draft->wanted == HF_WANTED_RUN;
   draft->start_kind = spec->start;
   if (changed && wanted && !living) {
     draft->finished = draft->limited = 0;
     draft->next_start_ns = 0;
     hf_policy_forgive(&draft->history);
   }
-  if (changed && wanted && living && draft->stage != HF_STAGE_RUNNING) draft->restart_after = 1;
-  unsigned stage = draft->stage;
+  if (changed && wanted && living) draft->restart_after = 1; // where it runs, the next step stops it
   hf__move(m, index, draft, (hf_state)HF_WORD_STATE(word), HF_WORD_INCARNATION(word), NULL);
   hf__event(m, index, HF_EVENT_redefined, changed ? "it is restarted" : "it goes on");
-  if (changed && wanted && stage == HF_STAGE_RUNNING && spec->enabled) hf__stop_begin(m, index, HF_STOP_ASKED, true, now);
   hf_log_target target;
   hf__log_target(m, index, &target);
   hf_logs_retarget(m->logs, index, &target);
@@ -135,7 +138,7 @@ static void refuse(hf_manager *m, const char *name, const hf_err *err) {
 }
 
 // 0, or why it was refused.
-static int take(hf_manager *m, const char *name, const void *bytes, size_t size, uint64_t now) {
+static int take(hf_manager *m, const char *name, const void *bytes, size_t size) {
   hf_err err;
   hf_spec_owned *owned = NULL;
   uint64_t sum = checksum(bytes, size), program = 0;
@@ -157,7 +160,7 @@ static int take(hf_manager *m, const char *name, const void *bytes, size_t size,
   p->removing = false;
   const hf_status *s = hf_status_now(m->segment, (unsigned)index);
   if (s->name[0] == 0) define(m, (unsigned)index, hf_spec_get(owned), sum, program);
-  else if (s->spec_checksum != sum) redefine(m, (unsigned)index, hf_spec_get(owned), sum, program, now);
+  else if (s->spec_checksum != sum) redefine(m, (unsigned)index, hf_spec_get(owned), sum, program);
   if (old != NULL) hf_spec_free(old);
   return 0;
 }
@@ -236,7 +239,7 @@ void hf__specs_scan(hf_manager *m, uint64_t now) {
   for (int i = 0; i < count; i++) {
     ssize_t size = hf_dir_read(m->spec_dir, files[i].name, bytes, sizeof bytes, &err);
     if (size < 0 && size != HF_ENOENT) refuse(m, files[i].name, &err);
-    int failed = size >= 0 ? take(m, files[i].name, bytes, (size_t)size, now) : (int)size;
+    int failed = size >= 0 ? take(m, files[i].name, bytes, (size_t)size) : (int)size;
     passing |= failed == HF_ESYS || failed == HF_ENOMEM;
     int index = size == HF_ENOENT ? -1 : find_slot(m, files[i].name);
     if (index >= 0) seen[index] = true;

@@ -112,6 +112,7 @@ static void watch_phase(hf_manager *m, unsigned index, uint64_t now) {
     else sooner(p, when);
   } else if (call && spec->start_timeout_ns != 0 && s->ready_ns == 0) {
     uint64_t when = s->started_ns + spec->start_timeout_ns;
+    if (when < m->grace_until_ns) when = m->grace_until_ns;
     if (now < when) {
       sooner(p, when);
       return;
@@ -170,14 +171,19 @@ static bool step_living(hf_manager *m, unsigned index, uint64_t now) {
     watch_phase(m, index, now);
     s = hf_status_now(m->segment, index);
     if (s->stage == HF_STAGE_RUNNING && hf__should_stop(m, index)) {
-      bool held = hf_load_relaxed(&m->segment->header.shutting_down) && !m->hurry && hf__has_living_dependents(m, index);
+      bool held = hf_load_relaxed(&m->segment->header.shutting_down) && !m->hurry && !m->ignore_dependents &&
+                  hf__has_living_dependents(m, index);
       if (!held) hf__stop_begin(m, index, HF_STOP_ASKED, false, now);
+    } else if (s->stage == HF_STAGE_RUNNING && s->restart_after) {
+      // A restart that was asked for is in the status: a manager killed before it began the stop leaves it to the next one.
+      hf__stop_begin(m, index, HF_STOP_ASKED, true, now);
     }
     s = hf_status_now(m->segment, index);
   }
   if (s->stage == HF_STAGE_STOPPING) {
-    if (now >= s->kill_at_ns) hf__kill_begin(m, index, now);
-    else sooner(p, s->kill_at_ns);
+    uint64_t when = hf__kill_at(m, index);
+    if (now >= when) hf__kill_begin(m, index, now);
+    else sooner(p, when);
   } else if (s->stage == HF_STAGE_KILLING && p->look_at_ns == 0) {
     hf__kill_again(m, index, now);
   }
@@ -189,7 +195,7 @@ void hf__step(hf_manager *m, unsigned index, uint64_t now) {
   hf_proc *p = &m->proc[index];
   const hf_status *s = hf_status_now(m->segment, index);
   if (s->name[0] == 0) return;
-  hf__request_take(m, index, now);
+  hf__request_take(m, index);
   if (p->look_at_ns <= now) p->look_at_ns = 0;
   for (int i = 0; i < STEPS_MAX; i++) {
     unsigned stage = hf_status_now(m->segment, index)->stage;

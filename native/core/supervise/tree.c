@@ -33,8 +33,11 @@ static bool has(const members *m, pid_t pid) {
   return false;
 }
 
-// Takes a process into the list if it lives: pinned first, then looked at.
-static void take(members *m, pid_t pid) {
+static bool belongs(members *m, pid_t pid, const hf_process_facts *facts);
+
+// Takes a process into the list if it lives: pinned first, then looked at, whether it still is what it was taken for: the child of
+// `parent`, or with 0 one that belongs to the tree by its own marks.
+static void take(members *m, pid_t pid, pid_t parent) {
   if (has(m, pid)) return;
   m->incomplete |= m->count >= MEMBERS_MAX;
   if (m->count >= MEMBERS_MAX) return;
@@ -52,21 +55,32 @@ static void take(members *m, pid_t pid) {
   hf_process_facts facts;
   int failed = hf_process_facts_read(pid, &facts);
   m->incomplete |= failed == HF_ESYS;
-  if (failed != 0 || facts.state == 'Z' || facts.state == 'X') {
+  if (failed != 0 || facts.state == 'Z' || facts.state == 'X' || !(parent != 0 ? facts.parent == parent : belongs(m, pid, &facts))) {
     hf_k_close(fd);
     return;
   }
   m->list[m->count++] = (struct member){pid, fd};
 }
 
+typedef struct parenthood {
+  members *m;
+  pid_t parent;
+} parenthood;
+
 static bool take_child(pid_t pid, void *context) {
-  take(context, pid);
+  parenthood *p = context;
+  take(p->m, pid, p->parent);
   return true;
+}
+
+static void take_children(members *m, pid_t parent) {
+  parenthood p = {m, parent};
+  m->incomplete |= hf_children_each(parent, take_child, &p) == HF_ESYS;
 }
 
 // Everything below what is in the list already; the list grows while it is walked.
 static void take_descendants(members *m, int from) {
-  for (int i = from; i < m->count; i++) m->incomplete |= hf_children_each(m->list[i].pid, take_child, m) == HF_ESYS;
+  for (int i = from; i < m->count; i++) take_children(m, m->list[i].pid);
 }
 
 static bool is_marked(members *m, pid_t pid) {
@@ -86,7 +100,7 @@ static bool take_orphan(pid_t pid, void *context) {
   int failed = hf_process_facts_read(pid, &facts);
   m->incomplete |= failed == HF_ESYS;
   if (failed != 0 || facts.state == 'Z' || facts.state == 'X') return true;
-  if (belongs(m, pid, &facts)) take(m, pid);
+  if (belongs(m, pid, &facts)) take(m, pid, 0);
   else if (tree->unattributed != NULL && !m->incomplete) tree->unattributed(pid, tree->context);
   return true;
 }
@@ -100,22 +114,29 @@ static void take_marked(members *m) {
     if (!isdigit((unsigned char)entry->d_name[0])) continue;
     pid_t pid = (pid_t)atoi(entry->d_name);
     if (pid == m->tree->main.pid || m->tree->is_known(pid, m->tree->context)) continue;
-    if (is_marked(m, pid)) take(m, pid);
+    if (is_marked(m, pid)) take(m, pid, 0);
   }
   closedir(proc);
 }
 
 static void look(members *m, bool main_lives) {
   const hf_tree *tree = m->tree;
-  if (main_lives) m->incomplete |= hf_children_each(tree->main.pid, take_child, m) == HF_ESYS;
+  if (main_lives) take_children(m, tree->main.pid);
   int failed = hf_children_each(tree->guardian, take_orphan, m);
   m->incomplete |= failed == HF_ESYS;
   if (!tree->main_is_guardians || failed == HF_EUNKNOWN) take_marked(m); // or the guardian has just died
   take_descendants(m, 0);
 }
 
-static void signal_all(const members *m, int from, int number) {
-  for (int i = from; i < m->count; i++) (void)hf_k_pidfd_send_signal(m->list[i].pidfd, number);
+// Returns how many may not be signalled by us: they became another user (sudo).
+static int signal_all(const members *m, int from, int number) {
+  int refused = 0;
+  for (int i = from; i < m->count; i++)
+    if (hf_k_pidfd_send_signal(m->list[i].pidfd, number) != 0 && errno == EPERM) {
+      refused++;
+      if (number == SIGKILL && m->tree->unattributed != NULL) m->tree->unattributed(m->list[i].pid, m->tree->context);
+    }
+  return refused;
 }
 
 int hf_tree_kill(const hf_tree *tree, bool kill_main) {
@@ -133,12 +154,12 @@ int hf_tree_kill(const hf_tree *tree, bool kill_main) {
     signal_all(&m, from, SIGSTOP);
     look(&m, main_fd >= 0);
   }
-  signal_all(&m, 0, SIGKILL);
+  int beyond = signal_all(&m, 0, SIGKILL); // these nobody here can end: they are told of, and waited for by nobody
   if (main_fd >= 0) {
     (void)hf_k_pidfd_send_signal(main_fd, SIGKILL);
     hf_k_close(main_fd);
   }
   for (int i = 0; i < m.count; i++) hf_k_close(m.list[i].pidfd);
   free(m.list);
-  return m.count > 0 ? m.count : m.incomplete ? HF_ESYS : 0;
+  return m.count > beyond ? m.count - beyond : m.incomplete ? HF_ESYS : 0;
 }
