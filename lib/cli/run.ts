@@ -1,5 +1,6 @@
 import { basename, join } from 'node:path';
 import { nameProblem } from '../config/names.js';
+import { sweepPrivateDirs } from '../manager/private-dir.js';
 import { toNativeSpec } from '../manager/spec.js';
 import { daemonPath, native } from '../native.js';
 import { daemonArguments } from './daemon.js';
@@ -50,6 +51,7 @@ export function run(command: readonly string[], options: RunOptions): never {
   const name = nameOfProgram(program);
   const env = ownEnvironment();
   const spec = toNativeSpec({ name, run: command, restart }, { logDir: '', env });
+  sweepPrivateDirs();
   const target = privateTarget();
   const operator = new (native().Operator)(target.dir, true);
   try {

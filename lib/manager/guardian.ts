@@ -1,4 +1,4 @@
-/** Starting holdfastd beside this process, for an embedded manager. */
+/** Starting holdfastd: beside this process for an embedded manager, or to stay when this process has ended. */
 import { spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { ExosError, publicly } from '../errors.js';
@@ -25,15 +25,15 @@ function reason(text: string, code: number | null, signal: string | null): strin
 }
 
 /**
- * Starts a guardian, which starts a manager. Fulfilled when that has taken in all definitions. The guardian watches this
- * process by its pid and start time, and ends all that it started when this process ends in any way.
+ * Starts holdfastd with these arguments, in a session of its own. Fulfilled when its manager has taken in all definitions;
+ * rejected with the one line that it said instead.
  */
-export async function startGuardian(dir: string, instance: string): Promise<void> {
+export async function startDaemon(args: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<void> {
   const path = daemonPath();
-  const owner = `${process.pid}:${publicly(() => native().startTime(process.pid))}`;
-  const child = spawn(path, ['--dir', dir, '--instance', instance, '--owner', owner, '--ready-fd', String(READY_FD)], {
+  const child = spawn(path, [...args, '--ready-fd', String(READY_FD)], {
     cwd: '/',
     detached: true,
+    env,
     stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
   });
   const stderr = child.stdio[2] as Readable;
@@ -56,4 +56,13 @@ export async function startGuardian(dir: string, instance: string): Promise<void
     stderr.destroy();
     ready.destroy();
   }
+}
+
+/**
+ * Starts an embedded guardian, which starts a manager. It watches this process by its pid and start time, and ends all that it
+ * started when this process ends in any way.
+ */
+export async function startGuardian(dir: string, instance: string): Promise<void> {
+  const owner = `${process.pid}:${publicly(() => native().startTime(process.pid))}`;
+  await startDaemon(['--dir', dir, '--instance', instance, '--owner', owner]);
 }

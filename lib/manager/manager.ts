@@ -6,7 +6,7 @@ import { isValidName } from '../process/name.js';
 import type { ProcessState } from '../process/state.js';
 import { show } from './check.js';
 import { OperatorClient } from './client.js';
-import { makeEmbedDir, sweepEmbedDirs } from './embed-dir.js';
+import { makeEmbedDir, sweepPrivateDirs } from './private-dir.js';
 import { startGuardian } from './guardian.js';
 import { defaultLogDir } from './log-dir.js';
 import type { ClientEvent, ClientListener, HoldfastEvent, ProcessControl, ProcessSpec, Status } from './types.js';
@@ -119,7 +119,7 @@ export class Manager implements ProcessControl {
 
   #open(): OperatorClient {
     const { instance, logDir, dir } = this.#options;
-    sweepEmbedDirs();
+    sweepPrivateDirs();
     const place = dir === undefined ? makeEmbedDir() : publicly(() => native().resolveDir(dir, instance));
     if (dir === undefined || !existsSync(place)) this.#madeDir = place;
     try {

@@ -406,9 +406,9 @@ static int loop(hf_manager *m) {
 }
 
 int hf_manager_run(hf_daemon_options *options) {
-  hf_manager *m = calloc(1, sizeof *m);
+  static hf_manager only;
+  hf_manager *m = &only;
   hf_err err;
-  if (m == NULL) return HF_EXIT_REFUSED;
   m->options = options;
   if (start(m, &err) != 0) {
     fprintf(stderr, "holdfastd: %s\n", err.text);

@@ -1,11 +1,11 @@
-/** Directories of embedded managers: one each, named by its owner, so that the next one can sweep up after a dead one. */
+/** Directories of embedded managers and of `run`: one each, named by its owner, so that the next one can sweep up after a dead one. */
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ExosError, publicly } from '../errors.js';
 import { native } from '../native.js';
 
-/** `embed.<pid>.<start time>.<n>` */
-const NAME = /^embed\.(\d+)\.(\d+)\.\d+$/;
+/** `embed.<pid>.<start time>.<n>`, `run.<pid>.<start time>` */
+const NAME = /^(?:embed|run)\.(\d+)\.(\d+)(?:\.\d+)?$/;
 
 function base(): string {
   return `/dev/shm/holdfast-${process.geteuid?.() ?? 0}`;
@@ -35,7 +35,7 @@ function isAbandoned(dir: string): boolean {
 }
 
 /** Removes what dead owners left. Their guardians have killed the trees, and are waited for by not touching what they still use. */
-export function sweepEmbedDirs(): void {
+export function sweepPrivateDirs(): void {
   let names: string[];
   try {
     names = readdirSync(base());
