@@ -6,9 +6,9 @@ import { isValidName } from '../process/name.js';
 import type { ProcessState } from '../process/state.js';
 import { show } from './check.js';
 import { OperatorClient } from './client.js';
-import { makeEmbedDir, sweepPrivateDirs } from './private-dir.js';
 import { startGuardian } from './guardian.js';
 import { defaultLogDir } from './log-dir.js';
+import { makeEmbedDir, sweepPrivateDirs } from './private-dir.js';
 import type { ClientEvent, ClientListener, HoldfastEvent, ProcessControl, ProcessSpec, Status } from './types.js';
 
 export interface ManagerOptions {
