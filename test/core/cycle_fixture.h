@@ -14,25 +14,11 @@
 typedef struct cycle {
   fixture f;
   char once[96], said[96]; // the file of HOLDFAST_TEST_ONCE, and what holdfastd said on stderr
-  bool refused;            // the first start ended with a message
-  bool lasting;            // the fault lasts for a while, and is then over
-  uint64_t fired_ns;       // when the test saw that it had begun
 } cycle;
 
 static inline bool cy_fired(const cycle *c) { return fx_exists(c->once); }
 
-// Ends a lasting fault 100 ms after it was seen: what goes wrong for a while must be right afterwards.
-static inline bool cy_lift(cycle *c) {
-  if (!c->lasting || !cy_fired(c)) return true;
-  if (c->fired_ns == 0) c->fired_ns = hf_now_mono_ns();
-  if (hf_now_mono_ns() - c->fired_ns < 100000000u) return true;
-  FILE *file = fopen(c->once, "w");
-  if (file != NULL && (fputs("over\n", file) < 0 || fclose(file) != 0)) return false;
-  c->lasting = false;
-  return true;
-}
-
-#define CY_UNTIL(c, expression) FX_UNTIL(&(c)->f, cy_lift(c) && (expression))
+#define CY_UNTIL(c, expression) FX_UNTIL(&(c)->f, expression)
 
 // Processes that carry the mark of this instance, found in /proc and not by asking holdfastd.
 static inline int cy_marked(const cycle *c, pid_t *last) {

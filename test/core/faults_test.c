@@ -96,7 +96,6 @@ static bool one(const char *role, const char *call, int n, bool lasting) {
   char order[80];
   snprintf(order, sizeof order, "%s:%s:%d%s:%d", role, call, n, lasting ? "+" : "", error_of(call));
   CHECK(cy_open(&c));
-  c.lasting = lasting;
   bool started = cy_start(&c, "HOLDFAST_TEST_FAULT", order);
   if (!started) {
     CHECK(cy_fired(&c) && cy_said_anything(&c));

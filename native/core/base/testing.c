@@ -2,11 +2,10 @@
 // Faults and deaths on order. Compiled into the test builds only; the library that is shipped has no trace of it.
 //
 //   HOLDFAST_TEST_FAULT=<role>:<call>:<n>:<errno>   the n-th call of that kernel call (or of any, `*`) fails with this errno;
-//                                                   with <n>+ all from the n-th on
+//                                                   with <n>+ all from the n-th on, for 100 ms
 //   HOLDFAST_TEST_POINT=<role>:<name>:<n>           kill -9 of itself at the n-th passing of that point
 //   HOLDFAST_TEST_ONCE=<file>                       the first to fire makes this file, and nobody else fires: so a fault or a
-//                                                   death is not repeated by the next manager. <n>+ is over when somebody
-//                                                   has written into it
+//                                                   death is not repeated by the next manager
 // The role is `guardian` or `manager`; calls are counted per process, over all its threads.
 #include "base/testing.h"
 
@@ -20,6 +19,8 @@
 #include "base/atomic.h"
 #include "base/kernel.h"
 
+#define LASTING_NS UINT64_C(100000000)
+
 typedef struct order {
   char role[16], name[32];
   unsigned long n;
@@ -30,7 +31,7 @@ typedef struct order {
 static order fault_order, point_order;
 static const char *once;
 static _Atomic unsigned long fault_count, point_count;
-static _Atomic bool fired;
+static _Atomic uint64_t fired_ns; // 0: not yet
 
 // "<role>:<name>:<n>[+][:<errno>]": false where it is for another role, or is nothing of the kind.
 static bool take_order(const char *text, const char *role, order *out) {
@@ -50,12 +51,12 @@ static bool take_order(const char *text, const char *role, order *out) {
 // True for whoever makes the file of HOLDFAST_TEST_ONCE, and where none is named. Raw calls: these are not to be counted.
 static bool may_fire(void) {
   if (once == NULL) return true;
-  struct stat st;
-  if (hf_load_relaxed(&fired)) return stat(once, &st) == 0 && st.st_size == 0; // from the n-th on, until it is over
+  uint64_t since = hf_load_relaxed(&fired_ns);
+  if (since != 0) return hf_now_mono_ns() - since < LASTING_NS;
   int fd = open(once, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
   if (fd < 0) return false;
   close(fd);
-  hf_store_relaxed(&fired, true);
+  hf_store_relaxed(&fired_ns, hf_now_mono_ns());
   return true;
 }
 

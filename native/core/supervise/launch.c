@@ -71,14 +71,20 @@ void hf__close_files(hf_manager *m, unsigned index, uint32_t incarnation) {
   if (p->cgroup_fd > 0) hf_k_close(p->cgroup_fd);
   if (p->pidfd > 0) hf_k_close(p->pidfd); // leaves the epoll set with it
   p->out_fd = p->own_fd = p->pidfd = p->cgroup_fd = 0;
-  char name[40];
   hf_cgroup_discard(m->cgroup_base, index, incarnation);
+  (void)hf__remove_files(m, index, incarnation);
+}
+
+bool hf__remove_files(hf_manager *m, unsigned index, uint32_t incarnation) {
   static const char *const kinds[] = {"own", "out"};
+  char name[40];
+  bool removed = true;
   for (int i = 0; i < 2; i++) {
     hf_file_name(name, sizeof name, kinds[i], index, incarnation);
-    // Once more after a failure: what is left here nobody would take away.
-    if (hf_k_unlinkat(m->dir, name, 0) != 0 && errno != ENOENT) (void)hf_k_unlinkat(m->dir, name, 0);
+    removed &= hf_k_unlinkat(m->dir, name, 0) == 0 || errno == ENOENT;
   }
+  m->proc[index].litter = removed ? 0 : incarnation; // step.c comes back to it: nobody else would take them away
+  return removed;
 }
 
 // The environment: the definition's, then what tells the process where it belongs. Freed with free().

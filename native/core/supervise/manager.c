@@ -294,7 +294,7 @@ static void arm_timer(hf_manager *m) {
 static void wait_for_something(hf_manager *m, unsigned *rung, bool *ended, bool *timer) {
   struct epoll_event events[64];
   int n;
-  do n = hf_k_epoll_wait(m->epoll, events, 64, m->unarmed ? UNARMED_MS : -1);
+  do n = hf_k_epoll_wait(m->epoll, events, 64, m->unarmed || m->options->ready_fd >= 0 ? UNARMED_MS : -1);
   while (n < 0 && errno == EINTR); // a debugger that attaches
   for (int i = 0; i < n; i++) {
     unsigned kind = (unsigned)(events[i].data.u64 >> 32), index = (unsigned)events[i].data.u64;
@@ -363,6 +363,17 @@ static bool stuck(const hf_manager *m) {
   return true;
 }
 
+// Tells whoever started this instance, once: the next managers get no such descriptor. What fails is tried again.
+static void tell_ready(hf_manager *m) {
+  if (hf_k_write(m->options->ready_fd, "ready\n", 6) != 6) {
+    if (errno != EPIPE) return;
+    hf__say(m, "whoever started this instance could not be told that it is ready");
+  }
+  hf_store_release(&m->segment->header.told_guardian, (int32_t)m->guardian); // pairs with the acquire in the guardian
+  hf_k_close(m->options->ready_fd);
+  ((hf_daemon_options *)(uintptr_t)m->options)->ready_fd = -1;
+}
+
 static int loop(hf_manager *m) {
   unsigned rung = HF_RUNG_ANY;
   bool ended = false, timer = false;
@@ -385,15 +396,7 @@ static int loop(hf_manager *m) {
     if (rung & HF_RUNG_ANY) note_drops(m);
     if (once_code(m) >= 0) hf_store_release(&m->segment->header.shutting_down, 1);
     publish(m);
-    if (m->options->ready_fd >= 0) {
-      // Told once: the next managers get no such descriptor.
-      ssize_t told = hf_k_write(m->options->ready_fd, "ready\n", 6);
-      if (told < 0 && errno != EPIPE) told = hf_k_write(m->options->ready_fd, "ready\n", 6);
-      if (told != 6) hf__say(m, "whoever started this instance could not be told that it is ready");
-      hf_store_release(&m->segment->header.told_guardian, (int32_t)m->guardian); // pairs with the acquire in the guardian
-      hf_k_close(m->options->ready_fd);
-      ((hf_daemon_options *)(uintptr_t)m->options)->ready_fd = -1;
-    }
+    if (m->options->ready_fd >= 0) tell_ready(m);
     if (hf_load_relaxed(&m->segment->header.shutting_down) && all_rest(m)) return finish(m);
     if (m->guardian_died) become_guardian(m);
     if (timer) m->timer_ns = 0; // it has fired, and doubt() has looked at how late

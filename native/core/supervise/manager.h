@@ -31,6 +31,7 @@ typedef struct hf_proc {
   uint16_t kills; // looks that found something to kill
   uint64_t ended_ns;   // when we saw the end
   uint64_t look_at_ns; // when to look again, 0: not before something happens
+  uint32_t litter;     // an incarnation whose files could not be removed, 0: none
   uint64_t adopt_at_ns, adopt_pause_ns; // what could not be opened of it is tried again then, at growing intervals
   uint64_t inherited_event; // a move that the dead manager logged and could not commit: its sequence, 0: none
 } hf_proc;
@@ -104,6 +105,7 @@ void hf__launched(hf_manager *m, unsigned index, pid_t pid, int pidfd, uint64_t 
 void hf__launch_failed(hf_manager *m, unsigned index, int errnum, const char *text, uint64_t now_ns);
 int hf__open_files(hf_manager *m, unsigned index, uint32_t incarnation, bool create, hf_err *err);
 void hf__close_files(hf_manager *m, unsigned index, uint32_t incarnation);
+bool hf__remove_files(hf_manager *m, unsigned index, uint32_t incarnation); // false: not all of them, hf_proc.litter says so
 void hf__marker(const hf_manager *m, unsigned index, uint32_t incarnation, char *out, size_t size); // "HOLDFAST_ID=…"
 
 // ---- ending.c ----

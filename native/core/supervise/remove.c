@@ -3,15 +3,19 @@
 #include "supervise/remove.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/kernel.h"
 #include "holdfast.h"
 #include "supervise/cgroup.h"
+
+enum { TRIES = 100 };
 
 static bool is_ours(const char *name) {
   static const char *const whole[] = {"segment", "requests", "exits", "instance"};
@@ -23,31 +27,43 @@ static bool is_ours(const char *name) {
   return false;
 }
 
-static void empty(int at, bool all) {
-  int fd = hf_k_openat(at, ".", O_RDONLY | O_DIRECTORY, 0);
-  DIR *entries = fd < 0 ? NULL : fdopendir(fd);
-  if (entries == NULL) return;
-  for (struct dirent *entry; (entry = readdir(entries)) != NULL;)
-    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && (all || is_ours(entry->d_name))) (void)hf_k_unlinkat(at, entry->d_name, 0);
-  closedir(entries);
+// True if all that should go is gone; a stranger's file stays, and the directory with it.
+static bool removed(int at, const char *name, int flags) {
+  return hf_k_unlinkat(at, name, flags) == 0 || errno == ENOENT || errno == ENOTEMPTY || errno == EEXIST;
 }
 
+static bool empty(int at, bool all) {
+  int fd = hf_k_openat(at, ".", O_RDONLY | O_DIRECTORY, 0);
+  DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+  if (entries == NULL) {
+    if (fd >= 0) hf_k_close(fd);
+    return false;
+  }
+  bool done = true;
+  for (struct dirent *entry; (entry = readdir(entries)) != NULL;)
+    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && (all || is_ours(entry->d_name)))
+      done &= removed(at, entry->d_name, 0);
+  closedir(entries);
+  return done;
+}
+
+// False where something failed that may succeed in a moment.
 static bool remove_once(int dir, const char *path) {
   int spec = hf_k_openat(dir, "spec", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+  bool done = spec >= 0 || errno == ENOENT;
   if (spec >= 0) {
-    empty(spec, true);
+    done = empty(spec, true);
     hf_k_close(spec);
-    (void)hf_k_unlinkat(dir, "spec", AT_REMOVEDIR);
+    done &= removed(dir, "spec", AT_REMOVEDIR);
   }
   hf_cgroup_remove(dir);
-  empty(dir, false);
-  (void)hf_k_unlinkat(dir, "lock", 0);
-  return hf_k_unlinkat(AT_FDCWD, path, AT_REMOVEDIR) == 0;
+  done &= empty(dir, false);
+  return done && removed(dir, "lock", 0) && removed(AT_FDCWD, path, AT_REMOVEDIR);
 }
 
 void hf_instance_remove(int dir, const char *path) {
-  // Twice: what a fault leaves here nobody would take away. A stranger's file stays, and the directory with it.
-  if (!remove_once(dir, path) && !remove_once(dir, path)) return;
+  struct timespec pause = {0, 10000000};
+  for (int i = 0; i < TRIES && !remove_once(dir, path); i++) nanosleep(&pause, NULL); // what is left nobody would take away
   char parent[HF_DIR_BYTES_MAX + 1];
   snprintf(parent, sizeof parent, "/dev/shm/holdfast-%u", (unsigned)geteuid());
   if (strncmp(path, parent, strlen(parent)) == 0) (void)hf_k_unlinkat(AT_FDCWD, parent, AT_REMOVEDIR);

@@ -16,7 +16,7 @@
 #include "segment/segment.h"
 #include "supervise/manager.h"
 
-enum { STEPS_MAX = 16 };
+enum { STEPS_MAX = 16, LITTER_NS = 10000000 };
 
 bool hf__living_stage(unsigned stage) { return stage >= HF_STAGE_SPAWNING && stage <= HF_STAGE_KILLING; }
 
@@ -197,6 +197,7 @@ void hf__step(hf_manager *m, unsigned index, uint64_t now) {
   if (s->name[0] == 0) return;
   hf__request_take(m, index);
   if (p->look_at_ns <= now) p->look_at_ns = 0;
+  if (p->litter != 0 && !hf__remove_files(m, index, p->litter)) sooner(p, now + LITTER_NS);
   for (int i = 0; i < STEPS_MAX; i++) {
     unsigned stage = hf_status_now(m->segment, index)->stage;
     bool more;
