@@ -38,10 +38,12 @@
       "native/core/supervise/logs_pool.c",
       "native/core/supervise/logs_write.c",
       "native/core/supervise/manager.c",
+      "native/core/supervise/reap.c",
       "native/core/supervise/remove.c",
       "native/core/supervise/requests.c",
       "native/core/supervise/spawn.c",
       "native/core/supervise/specs.c",
+      "native/core/supervise/start.c",
       "native/core/supervise/step.c",
       "native/core/supervise/tree.c"
     ],

@@ -45,7 +45,8 @@ static inline int cy_entries(const char *path, const char *prefix) {
   return count;
 }
 
-// Open descriptors, but for those of cgroups: a fault may have made holdfastd do without them.
+// Open descriptors, but for those of cgroups (a fault may have made holdfastd do without them) and of log files (one that could
+// not be opened is opened with the next line).
 static inline int cy_fds(pid_t pid) {
   char path[48], target[256];
   snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
@@ -55,7 +56,7 @@ static inline int cy_fds(pid_t pid) {
     ssize_t length = readlinkat(dirfd(entries), each->d_name, target, sizeof target - 1);
     if (length <= 0) continue;
     target[length] = 0;
-    count += strstr(target, "cgroup") == NULL;
+    count += strstr(target, "cgroup") == NULL && strstr(target, ".log") == NULL;
   }
   if (entries != NULL) closedir(entries);
   return count;
@@ -143,8 +144,10 @@ static inline bool cy_said_anything(const cycle *c) {
 static inline bool cy_down(cycle *c) {
   hf_instance_status instance = cy_instance(c);
   hf_operator_shutdown(c->f.op, NULL);
-  bool down = CY_UNTIL(c, (c->f.guardian > 0 && waitpid(c->f.guardian, NULL, WNOHANG) == c->f.guardian ? c->f.guardian = 0 : 0,
-                           !fx_alive(instance.guardian_pid) && !fx_alive(cy_instance(c).guardian_pid) && c->f.guardian == 0 && !fx_exists(c->f.dir)));
+  bool down =
+      CY_UNTIL(c, (c->f.guardian > 0 && waitpid(c->f.guardian, NULL, WNOHANG) == c->f.guardian ? c->f.guardian = 0 : 0,
+                   !fx_alive(instance.guardian_pid) && !fx_alive(cy_instance(c).guardian_pid) && c->f.guardian == 0 &&
+                       !fx_exists(c->f.dir)));
   return down && cy_marked(c, NULL) == 0;
 }
 

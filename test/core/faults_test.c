@@ -54,7 +54,8 @@ static bool was_reported(cycle *c) {
   uint64_t next;
   int count = hf_operator_events(c->f.op, 1, events, HF_EVENT_MAX, &next, NULL);
   for (int i = 0; i < count; i++)
-    if (events[i].type == HF_EVENT_trouble || events[i].type == HF_EVENT_refused || events[i].cause == HF_CAUSE_spawn) return true;
+    if (events[i].type == HF_EVENT_trouble || events[i].type == HF_EVENT_refused || events[i].cause == HF_CAUSE_spawn)
+      return true;
   return cy_said_anything(c);
 }
 
@@ -145,7 +146,8 @@ static void work(void) {
 }
 
 static void work_lasting(void) {
-  static const char *const scarce[] = {"open", "clone", "spawn", "fallocate", "mkfifo", "epoll_ctl", "pidfd_open", "mmap", "*"};
+  static const char *const scarce[] = {"open",      "clone",      "spawn", "fallocate", "mkfifo",
+                                       "epoll_ctl", "pidfd_open", "mmap",  "*"};
   int failures = 0;
   for (int job; (job = totals->next_job++) < (int)(sizeof scarce / sizeof *scarce) * 2;) {
     for (int n = 1; n <= N_MAX; n += LASTING_STEP) {
@@ -162,8 +164,8 @@ static void work_lasting(void) {
 static void in_workers(void (*body)(void)) {
   totals->next_job = totals->failed = totals->tried = totals->refused = totals->reported = totals->absorbed = 0;
   CHECK(cy_in_workers(WORKERS, body));
-  printf("  %d faults: %d refused the start, %d were reported, %d cost nothing\n", totals->tried, totals->refused, totals->reported,
-         totals->absorbed);
+  printf("  %d faults: %d refused the start, %d were reported, %d cost nothing\n", totals->tried, totals->refused,
+         totals->reported, totals->absorbed);
   CHECK_EQ(totals->failed, 0);
 }
 
@@ -171,7 +173,8 @@ static bool begin(void) {
   if (totals != NULL) return true;
   read_calls();
   if ((totals = cy_shared(sizeof *totals)) == NULL) return false;
-  return !one("nobody", "nothing", 1, false) && totals->manager_fds > 0; // without a fault: the number of descriptors to compare with
+  return !one("nobody", "nothing", 1, false) &&
+         totals->manager_fds > 0; // without a fault: the number of descriptors to compare with
 }
 
 // HOLDFAST_TEST_ONLY=<role>:<call>:<n>[+] tries that one alone.

@@ -8,11 +8,12 @@ enum { WORKERS = 3, N_MAX = 200 };
 
 static const struct {
   const char *role, *name;
-} points[] = {{"manager", "status-before-commit"},     {"manager", "status-after-commit"},     {"manager", "event-before-sequence"},
-              {"manager", "event-before-tail"},        {"manager", "spawn-announced"},         {"manager", "spawn-before-clone"},
-              {"manager", "spawn-after-clone"},        {"manager", "ending-recorded"},         {"manager", "stop-announced"},
-              {"manager", "clean-before-acknowledge"}, {"manager", "clean-after-acknowledge"}, {"guardian", "note-before-sequence"},
-              {"guardian", "note-before-tail"}};
+} points[] = {
+    {"manager", "status-before-commit"},     {"manager", "status-after-commit"},     {"manager", "event-before-sequence"},
+    {"manager", "event-before-tail"},        {"manager", "spawn-announced"},         {"manager", "spawn-before-clone"},
+    {"manager", "spawn-after-clone"},        {"manager", "ending-recorded"},         {"manager", "stop-announced"},
+    {"manager", "clean-before-acknowledge"}, {"manager", "clean-after-acknowledge"}, {"guardian", "note-before-sequence"},
+    {"guardian", "note-before-tail"}};
 enum { POINT_COUNT = sizeof points / sizeof *points };
 
 static struct totals {

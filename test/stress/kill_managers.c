@@ -46,8 +46,8 @@ static void drain(stress *s) {
     s->lost += lost;
     if (!lost && (events[i].cause != HF_CAUSE_crash || events[i].signal != SIGSEGV)) {
       s->wrong++;
-      printf("  %s (incarnation %u) failed by %s, %s\n", events[i].name, events[i].incarnation, hf_cause_name(events[i].cause),
-             events[i].detail);
+      printf("  %s (incarnation %u) failed by %s, %s\n", events[i].name, events[i].incarnation,
+             hf_cause_name(events[i].cause), events[i].detail);
     }
   }
 }

@@ -72,7 +72,8 @@ static int fault(const char *call) {
 
 static void point(const char *name) {
   if (strcmp(point_order.name, name) != 0) return;
-  if (atomic_fetch_add_explicit(&point_count, 1, memory_order_relaxed) + 1 == point_order.n && may_fire()) kill(getpid(), SIGKILL);
+  if (atomic_fetch_add_explicit(&point_count, 1, memory_order_relaxed) + 1 == point_order.n && may_fire())
+    kill(getpid(), SIGKILL);
 }
 
 void hf_testing_begin(const char *role) {

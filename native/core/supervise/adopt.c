@@ -138,20 +138,24 @@ static int open_all(hf_manager *m, unsigned index, hf_err *err) {
 void hf__adopt_again(hf_manager *m, unsigned index, uint64_t now) {
   hf_proc *p = &m->proc[index];
   hf_err err;
-  if (p->adopt_at_ns > now) {
-    if (p->look_at_ns == 0 || p->adopt_at_ns < p->look_at_ns) p->look_at_ns = p->adopt_at_ns;
-    return;
+  if (p->adopt_at_ns <= now) {
+    bool announced = hf_status_now(m->segment, index)->stage == HF_STAGE_SPAWNING;
+    if (announced) {
+      adopt_announced(m, index, now);
+      announced = hf_status_now(m->segment, index)->stage == HF_STAGE_SPAWNING;
+      if (!announced) hf__strangers_acknowledge(m); // they had to wait: one of them might have been that one
+    }
+    bool there = hf_status_now(m->segment, index)->process.pid != 0;
+    if (!announced && (!there || open_all(m, index, &err) == 0)) {
+      p->adopt_pause_ns = p->adopt_at_ns = 0;
+      m->acknowledged = true; // rings the guardian, which takes hold of the FIFO
+      return;
+    }
+    p->adopt_pause_ns = p->adopt_pause_ns == 0 ? FIRST_PAUSE_NS : p->adopt_pause_ns * 2;
+    if (p->adopt_pause_ns > LONGEST_PAUSE_NS) p->adopt_pause_ns = LONGEST_PAUSE_NS;
+    p->adopt_at_ns = now + p->adopt_pause_ns;
   }
-  if (hf_status_now(m->segment, index)->stage == HF_STAGE_SPAWNING) adopt_announced(m, index, now);
-  bool announced = hf_status_now(m->segment, index)->stage == HF_STAGE_SPAWNING;
-  bool there = hf_status_now(m->segment, index)->process.pid != 0;
-  if (!announced && (!there || open_all(m, index, &err) == 0)) {
-    p->adopt_pause_ns = p->adopt_at_ns = 0;
-    return;
-  }
-  p->adopt_pause_ns = p->adopt_pause_ns == 0 ? FIRST_PAUSE_NS : p->adopt_pause_ns * 2;
-  if (p->adopt_pause_ns > LONGEST_PAUSE_NS) p->adopt_pause_ns = LONGEST_PAUSE_NS;
-  p->adopt_at_ns = p->look_at_ns = now + p->adopt_pause_ns;
+  if (p->look_at_ns == 0 || p->adopt_at_ns < p->look_at_ns) p->look_at_ns = p->adopt_at_ns;
 }
 
 // Opens the pidfd and the files of a process that lives, or marks it as ended.

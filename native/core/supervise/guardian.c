@@ -5,156 +5,35 @@
 //
 // It writes: exits. It maps segment read-only. It rings `bell`, and is rung by `bell.guardian`.
 // If it dies: its children belong to init, and the manager executes itself as the guardian (see manager.c).
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <unistd.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
-#include <unistd.h>
 
 #include "base/kernel.h"
 #include "process/identity.h"
-#include "process/status.h"
 #include "segment/dir.h"
 #include "segment/segment.h"
 #include "supervise/bell.h"
-#include "supervise/daemon.h"
 #include "supervise/exits.h"
+#include "supervise/guardian.h"
 #include "supervise/remove.h"
 
 enum { DEATHS_PER_MINUTE = 1000, AGAIN_MS = 10, REFUSED_MAX = 3, GRACE_MS = 5000 };
-
-typedef struct guardian {
-  hf_daemon_options *options;
-  int dir, lock, signals, bell, manager_bell, owner;
-  hf_segment *segment;
-  hf_exits *exits;
-  pid_t manager;
-  bool ever_managed; // a manager took over at least once under this guardian
-  bool down;         // the end was asked for
-  bool again;        // something failed that should not: look at everything again in a moment
-  int tell;          // signal that the manager has not been sent yet, 0: none
-  unsigned refused;  // managers in a row that ended before they took over
-  uint64_t window_start_ns;
-  unsigned deaths_in_window;
-  struct held {
-    uint32_t incarnation;
-    int fd; // 0: none (0 is always standard input)
-  } held[HF_PROCESS_MAX];
-  struct zombie {
-    pid_t pid;
-    uint64_t sequence; // of its note; 0: not noted yet, the table was full
-  } zombies[HF_EXIT_NOTE_MAX];
-  int zombie_count;
-} guardian;
 
 static int say(const hf_err *err) {
   fprintf(stderr, "holdfastd: %s\n", err->text);
   return HF_EXIT_REFUSED;
 }
 
-// ---- children -----------------------------------------------------------------------------------------------------------
-
-static int zombie_find(const guardian *g, pid_t pid) {
-  for (int i = 0; i < g->zombie_count; i++)
-    if (g->zombies[i].pid == pid) return i;
-  return -1;
-}
-
-// True if somebody should be told.
-static bool note(guardian *g, const siginfo_t *info) {
-  int at = zombie_find(g, info->si_pid);
-  if (at >= 0 && g->zombies[at].sequence != 0) return false;
-  if (at < 0 && g->zombie_count == HF_EXIT_NOTE_MAX) return false; // it stays a zombie until there is room
-  uint64_t sequence = hf_exits_note(g->exits, g->segment, info);
-  if (sequence == 0) g->again = true;
-  if (at < 0) at = g->zombie_count++;
-  g->zombies[at] = (struct zombie){info->si_pid, sequence};
-  return sequence != 0;
-}
-
-static void reap_acknowledged(guardian *g) {
-  for (int i = g->zombie_count; i-- > 0;) {
-    struct zombie *z = &g->zombies[i];
-    if (z->sequence == 0 || !hf_exits_is_acknowledged(g->segment, z->sequence)) continue;
-    siginfo_t info;
-    if (hf_k_waitid_reap(z->pid, &info) != 0 && errno != ECHILD) {
-      g->again = true;
-      continue;
-    }
-    *z = g->zombies[--g->zombie_count];
-  }
-}
-
-typedef struct sweep {
-  guardian *g;
-  bool told, manager_died;
-} sweep;
-
-static void see(sweep *s, const siginfo_t *info) {
-  guardian *g = s->g;
-  if (info->si_pid == g->manager) s->manager_died = true;
-  else if (note(g, info)) s->told = true;
-}
-
-static bool look_at_child(pid_t pid, void *context) {
-  sweep *s = context;
-  if (zombie_find(s->g, pid) >= 0 && s->g->zombies[zombie_find(s->g, pid)].sequence != 0) return true;
-  siginfo_t info;
-  if (hf_k_waitid_peek(P_PID, (id_t)pid, &info) != 0) s->g->again |= errno != ECHILD;
-  else if (info.si_pid != 0) see(s, &info);
-  return true;
-}
-
-// Looks for ended children. The first is told of at once; waitid shows only one that is not reaped, so the rest is looked for
-// one by one.
-static bool children_ended(guardian *g) {
-  sweep s = {.g = g};
-  siginfo_t info;
-  if (hf_k_waitid_peek(P_ALL, 0, &info) != 0) {
-    g->again |= errno != ECHILD;
-    return false;
-  }
-  if (info.si_pid == 0) return false;
-  see(&s, &info);
-  if (s.told) hf_bell_ring(g->manager_bell, HF_RING_NOTE);
-  s.told = false;
-  if (hf_children_each(getpid(), look_at_child, &s) != 0) g->again = true;
-  if (s.told) hf_bell_ring(g->manager_bell, HF_RING_NOTE);
-  return s.manager_died;
-}
-
-// ---- output FIFOs -------------------------------------------------------------------------------------------------------
-
-static void hold_fifos(guardian *g) {
-  unsigned used = hf_load_acquire(&g->segment->header.slots_used);
-  for (unsigned i = 0; i < used && i < HF_PROCESS_MAX; i++) {
-    hf_status_word word = hf_status_word_now(g->segment, i);
-    uint32_t incarnation = HF_WORD_INCARNATION(word);
-    struct held *h = &g->held[i];
-    bool lives = hf_status_now(g->segment, i)->stage >= HF_STAGE_SPAWNING;
-    if (h->fd > 0 && lives && h->incarnation == incarnation) continue;
-    if (h->fd > 0) hf_k_close(h->fd);
-    h->fd = 0;
-    if (!lives) continue;
-    char name[40];
-    hf_file_name(name, sizeof name, "out", i, incarnation);
-    int fd = hf_k_openat(g->dir, name, O_RDWR | O_NONBLOCK | O_NOFOLLOW, 0);
-    if (fd >= 0) *h = (struct held){incarnation, fd};
-    else if (errno != ENOENT) g->again = true;
-  }
-}
-
 // ---- the manager --------------------------------------------------------------------------------------------------------
 
 extern char **environ;
 
-static int start_manager(guardian *g, hf_err *err) {
+static int start_manager(hf_guardian *g, hf_err *err) {
   hf_daemon_options options = *g->options;
   options.manager = true;
   options.lock_fd = g->lock;
@@ -170,7 +49,7 @@ static int start_manager(guardian *g, hf_err *err) {
 }
 
 // At most a thousand starts a minute come without a pause; past that there is one, so that a broken machine is not burned.
-static int pause_ms(guardian *g) {
+static int pause_ms(hf_guardian *g) {
   uint64_t now = hf_now_mono_ns();
   if (g->window_start_ns == 0 || now - g->window_start_ns > 60u * 1000000000ull) {
     g->window_start_ns = now;
@@ -201,7 +80,7 @@ static int end_without_manager(void) {
 }
 
 // The manager is a zombie of ours. Returns -1 to go on, else the exit code of the instance.
-static int manager_ended(guardian *g) {
+static int manager_ended(hf_guardian *g) {
   siginfo_t info;
   if (hf_k_waitid_reap(g->manager, &info) != 0) {
     g->again = true;
@@ -221,7 +100,7 @@ static int manager_ended(guardian *g) {
   return -1;
 }
 
-static void tell_manager(guardian *g, int number) {
+static void tell_manager(hf_guardian *g, int number) {
   g->down = true;
   g->tell = 0;
   // Our own unreaped child: the pid can't be another's. Without a manager the next one is told at its start.
@@ -230,7 +109,7 @@ static void tell_manager(guardian *g, int number) {
   g->again = true;
 }
 
-static void read_signals(guardian *g, bool *child) {
+static void read_signals(hf_guardian *g, bool *child) {
   struct signalfd_siginfo info;
   while (hf_k_read(g->signals, &info, sizeof info) == (ssize_t)sizeof info) {
     if (info.ssi_signo == SIGCHLD) *child = true;
@@ -241,7 +120,7 @@ static void read_signals(guardian *g, bool *child) {
 // ---- start and loop -----------------------------------------------------------------------------------------------------
 
 // Takes the lock of the instance: at most one guardian and manager. A lock file that was removed meanwhile does not count.
-static int take_lock(guardian *g, hf_err *err) {
+static int take_lock(hf_guardian *g, hf_err *err) {
   if (g->options->lock_fd >= 0) {
     g->lock = g->options->lock_fd;
     return 0;
@@ -265,7 +144,7 @@ static int take_lock(guardian *g, hf_err *err) {
   }
 }
 
-static int open_signals(guardian *g, hf_err *err) {
+static int open_signals(hf_guardian *g, hf_err *err) {
   sigset_t set;
   sigemptyset(&set);
   static const int numbers[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP};
@@ -274,7 +153,7 @@ static int open_signals(guardian *g, hf_err *err) {
   return g->signals < 0 ? hf_fail_sys(err, "signalfd", "signals can't be read") : 0;
 }
 
-static int open_all(guardian *g, hf_err *err) {
+static int open_all(hf_guardian *g, hf_err *err) {
   hf_daemon_options *o = g->options;
   g->dir = hf_dir_open(o->dir, o->lock_fd < 0, err); // with a lock brought along it is there, or it is lost
   if (g->dir < 0) return g->dir;
@@ -300,7 +179,7 @@ static int open_all(guardian *g, hf_err *err) {
   return open_signals(g, err);
 }
 
-static void close_all(guardian *g) {
+static void close_all(hf_guardian *g) {
   int *const fds[] = {&g->dir, &g->manager_bell, &g->bell, &g->signals, &g->owner};
   for (unsigned i = 0; i < sizeof fds / sizeof *fds; i++) {
     if (*fds[i] >= 0) hf_k_close(*fds[i]);
@@ -312,7 +191,7 @@ static void close_all(guardian *g) {
   g->exits = NULL;
 }
 
-static void wait_for_something(guardian *g, int timeout_ms, bool *rung, bool *child, bool *owner_died) {
+static void wait_for_something(hf_guardian *g, int timeout_ms, bool *rung, bool *child, bool *owner_died) {
   struct pollfd fds[3] = {{g->signals, POLLIN, 0}, {g->bell, POLLIN, 0}, {g->owner, POLLIN, 0}};
   int n = poll(fds, 3, timeout_ms);
   if (n < 0 && errno != EINTR) usleep(1000); // out of memory for a moment; nothing else can be awaited then
@@ -321,7 +200,7 @@ static void wait_for_something(guardian *g, int timeout_ms, bool *rung, bool *ch
   if (fds[2].revents) *owner_died = true;
 }
 
-static int loop(guardian *g) {
+static int loop(hf_guardian *g) {
   int wait_ms = 0; // not yet: start the manager first
   for (;;) {
     if (g->manager == 0 && wait_ms <= 0) {
@@ -345,11 +224,11 @@ static int loop(guardian *g) {
       tell_manager(g, SIGUSR1);
     }
     if (rung) {
-      reap_acknowledged(g);
-      hold_fifos(g);
+      hf__reap_acknowledged(g);
+      hf__hold_fifos(g);
     }
     if (child || g->zombie_count == HF_EXIT_NOTE_MAX) {
-      if (!children_ended(g)) continue;
+      if (!hf__children_ended(g)) continue;
       int code = manager_ended(g);
       if (code >= 0) return code;
       if (g->manager == 0) wait_ms = pause_ms(g);
@@ -358,8 +237,8 @@ static int loop(guardian *g) {
 }
 
 int hf_guardian_run(hf_daemon_options *options) {
-  static guardian only; // zero pages that are never touched cost nothing
-  guardian *g = &only;
+  static hf_guardian only; // zero pages that are never touched cost nothing
+  hf_guardian *g = &only;
   hf_err err;
   g->options = options;
   g->dir = g->manager_bell = g->bell = g->signals = g->owner = -1;
@@ -377,7 +256,7 @@ int hf_guardian_run(hf_daemon_options *options) {
     say(&err);
     return HF_EXIT_REFUSED;
   }
-  hold_fifos(g); // of what lives already
+  hf__hold_fifos(g); // of what lives already
   int code = loop(g);
   if (hf_load_acquire(&g->segment->header.down)) hf_instance_remove(g->dir, options->dir);
   return code;

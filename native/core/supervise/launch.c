@@ -25,7 +25,7 @@
 #include "supervise/manager.h"
 #include "supervise/spawn.h"
 
-enum { PIPE_BYTES = 1 << 20, FACTS_TRIES = 3 };
+enum { PIPE_BYTES = 1 << 20, FACTS_TRIES = 3, LITTER_NS = 10000000 };
 
 void hf__marker(const hf_manager *m, unsigned index, uint32_t incarnation, char *out, size_t size) {
   snprintf(out, size, "HOLDFAST_ID=%s/%s/%u", m->segment->header.instance, hf_status_now(m->segment, index)->name, incarnation);
@@ -72,10 +72,10 @@ void hf__close_files(hf_manager *m, unsigned index, uint32_t incarnation) {
   if (p->pidfd > 0) hf_k_close(p->pidfd); // leaves the epoll set with it
   p->out_fd = p->own_fd = p->pidfd = p->cgroup_fd = 0;
   hf_cgroup_discard(m->cgroup_base, index, incarnation);
-  (void)hf__remove_files(m, index, incarnation);
+  hf__remove_files(m, index, incarnation);
 }
 
-bool hf__remove_files(hf_manager *m, unsigned index, uint32_t incarnation) {
+static bool remove_pair(const hf_manager *m, unsigned index, uint32_t incarnation) {
   static const char *const kinds[] = {"own", "out"};
   char name[40];
   bool removed = true;
@@ -83,8 +83,19 @@ bool hf__remove_files(hf_manager *m, unsigned index, uint32_t incarnation) {
     hf_file_name(name, sizeof name, kinds[i], index, incarnation);
     removed &= hf_k_unlinkat(m->dir, name, 0) == 0 || errno == ENOENT;
   }
-  m->proc[index].litter = removed ? 0 : incarnation; // step.c comes back to it: nobody else would take them away
   return removed;
+}
+
+void hf__remove_files(hf_manager *m, unsigned index, uint32_t incarnation) {
+  hf_proc *p = &m->proc[index];
+  uint32_t first = p->litter != 0 && p->litter < incarnation ? p->litter : incarnation;
+  p->litter = 0;
+  for (uint32_t i = first; i <= incarnation && p->litter == 0; i++)
+    if (!remove_pair(m, index, i)) p->litter = i;
+  if (p->litter == 0) return;
+  p->litter_last = incarnation; // step.c comes back to it: nobody else would take them away
+  uint64_t again = hf_now_mono_ns() + LITTER_NS;
+  if (p->look_at_ns == 0 || again < p->look_at_ns) p->look_at_ns = again;
 }
 
 // The environment: the definition's, then what tells the process where it belongs. Freed with free().
@@ -177,10 +188,13 @@ void hf__launched(hf_manager *m, unsigned index, pid_t pid, int pidfd, uint64_t 
   int failed = HF_ESYS;
   for (int i = 0; i < FACTS_TRIES && failed == HF_ESYS; i++) failed = hf_process_facts_read(pid, &facts);
   if (failed == HF_ESYS) {
-    // Without its start time it could never be told from a stranger with its number: it may not live.
-    if (getppid() == m->guardian) (void)hf_k_kill(-pid, SIGKILL);
-    (void)hf_k_pidfd_send_signal(pidfd, SIGKILL);
-    hf__launch_failed(m, index, errno, "its start time can't be read from /proc", now);
+    // Without its start time it could not be told from a stranger with its number later. It stays announced, with its pid in the
+    // spawn slot, and is adopted when /proc can be read (hf__adopt_again).
+    hf_fail_sys(&err, "read", "/proc/%d/stat can't be read", (int)pid);
+    hf__trouble(m, index, &err);
+    hf_k_close(pidfd);
+    p->pidfd = 0;
+    hf__adopt_again(m, index, now);
     return;
   }
   draft->process = (hf_identity){.pid = pid, .start_time = failed ? 0 : facts.start_time};

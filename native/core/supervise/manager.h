@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The manager's private state, shared by its files: manager.c (start, loop), specs.c (definitions), requests.c (what operators
+// The manager's private state, shared by its files: manager.c (loop), start.c (start), specs.c (definitions), requests.c (what operators
 // want), step.c (one process, one step), launch.c (spawning), ending.c (how it ended), adopt.c (what a dead manager left).
 // Nothing here outlives the manager, and nothing that the next one needs is only here.
 #ifndef HF_SUPERVISE_MANAGER_H
@@ -31,7 +31,7 @@ typedef struct hf_proc {
   uint16_t kills; // looks that found something to kill
   uint64_t ended_ns;   // when we saw the end
   uint64_t look_at_ns; // when to look again, 0: not before something happens
-  uint32_t litter;     // an incarnation whose files could not be removed, 0: none
+  uint32_t litter, litter_last; // the first and last incarnation whose files could not be removed, 0: none
   uint64_t adopt_at_ns, adopt_pause_ns; // what could not be opened of it is tried again then, at growing intervals
   uint64_t inherited_event; // a move that the dead manager logged and could not commit: its sequence, 0: none
 } hf_proc;
@@ -80,6 +80,9 @@ uint64_t hf__dropped(const hf_manager *m, unsigned index); // output of it that 
 const hf_spec *hf__spec(const hf_manager *m, unsigned index); // NULL where there is none
 unsigned hf__slots(const hf_manager *m);
 
+// ---- start.c ----
+int hf__start(hf_manager *m, hf_err *err);
+
 // ---- specs.c ----
 void hf__specs_scan(hf_manager *m, uint64_t now_ns); // takes in what changed in spec/
 void hf__slot_free(hf_manager *m, unsigned index);   // its definition is gone and nothing lives
@@ -105,7 +108,7 @@ void hf__launched(hf_manager *m, unsigned index, pid_t pid, int pidfd, uint64_t 
 void hf__launch_failed(hf_manager *m, unsigned index, int errnum, const char *text, uint64_t now_ns);
 int hf__open_files(hf_manager *m, unsigned index, uint32_t incarnation, bool create, hf_err *err);
 void hf__close_files(hf_manager *m, unsigned index, uint32_t incarnation);
-bool hf__remove_files(hf_manager *m, unsigned index, uint32_t incarnation); // false: not all of them, hf_proc.litter says so
+void hf__remove_files(hf_manager *m, unsigned index, uint32_t incarnation); // what fails is tried again, see hf_proc.litter
 void hf__marker(const hf_manager *m, unsigned index, uint32_t incarnation, char *out, size_t size); // "HOLDFAST_ID=…"
 
 // ---- ending.c ----

@@ -16,7 +16,7 @@
 #include "segment/segment.h"
 #include "supervise/manager.h"
 
-enum { STEPS_MAX = 16, LITTER_NS = 10000000 };
+enum { STEPS_MAX = 16 };
 
 bool hf__living_stage(unsigned stage) { return stage >= HF_STAGE_SPAWNING && stage <= HF_STAGE_KILLING; }
 
@@ -187,8 +187,9 @@ static bool step_living(hf_manager *m, unsigned index, uint64_t now) {
   } else if (s->stage == HF_STAGE_KILLING && p->look_at_ns == 0) {
     hf__kill_again(m, index, now);
   }
+  unsigned stage = hf_status_now(m->segment, index)->stage;
   if (p->pidfd == 0 || p->own_fd == 0 || p->out_fd == 0) hf__adopt_again(m, index, now);
-  return p->ended;
+  return p->ended || hf_status_now(m->segment, index)->stage != stage;
 }
 
 void hf__step(hf_manager *m, unsigned index, uint64_t now) {
@@ -197,7 +198,7 @@ void hf__step(hf_manager *m, unsigned index, uint64_t now) {
   if (s->name[0] == 0) return;
   hf__request_take(m, index);
   if (p->look_at_ns <= now) p->look_at_ns = 0;
-  if (p->litter != 0 && !hf__remove_files(m, index, p->litter)) sooner(p, now + LITTER_NS);
+  if (p->litter != 0) hf__remove_files(m, index, p->litter_last);
   for (int i = 0; i < STEPS_MAX; i++) {
     unsigned stage = hf_status_now(m->segment, index)->stage;
     bool more;
