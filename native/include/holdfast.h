@@ -24,16 +24,16 @@ extern "C" {
 #define HF_EXPORT __attribute__((visibility("default")))
 
 // ---- limits -------------------------------------------------------------------------------------------------------------
-#define HF_NAME_SIZE 32       // bytes of a process name, the ending zero included
-#define HF_PROCESS_MAX 512    // processes of one instance
-#define HF_EVENT_MAX 4096     // events that the log of an instance holds; a power of two
-#define HF_FAILURES_KEPT 5    // last failures kept of a process
+#define HF_NAME_SIZE 32              // bytes of a process name, the ending zero included
+#define HF_PROCESS_MAX 512           // processes of one instance
+#define HF_EVENT_MAX 4096            // events that the log of an instance holds; a power of two
+#define HF_FAILURES_KEPT 5           // last failures kept of a process
 #define HF_SPEC_BYTES_MAX (1u << 20) // one encoded definition
-#define HF_DEPENDS_MAX 64     // names in dependsOn
-#define HF_GROUPS_MAX 64      // supplementary groups of `user`
-#define HF_LIMITS_MAX 16      // resource limits of a process
-#define HF_LIMIT_COUNT_MAX 64 // largest `limit.count`
-#define HF_DIR_BYTES_MAX 80   // path of an instance directory, the ending zero excluded
+#define HF_DEPENDS_MAX 64            // names in dependsOn
+#define HF_GROUPS_MAX 64             // supplementary groups of `user`
+#define HF_LIMITS_MAX 16             // resource limits of a process
+#define HF_LIMIT_COUNT_MAX 64        // largest `limit.count`
+#define HF_DIR_BYTES_MAX 80          // path of an instance directory, the ending zero excluded
 
 // ---- errors: name, number, sentence -------------------------------------------------------------------------------------
 #define HF_ERRORS(X)                                                                                                         \
@@ -71,10 +71,10 @@ enum {
 };
 
 typedef struct hf_err {
-  int code;        // HF_E…, 0 where nothing failed
-  int errnum;      // errno, 0 where no kernel call failed
-  char call[24];   // the kernel call, "" where none
-  char text[384];  // one sentence, no newline
+  int code;       // HF_E…, 0 where nothing failed
+  int errnum;     // errno, 0 where no kernel call failed
+  char call[24];  // the kernel call, "" where none
+  char text[384]; // one sentence, no newline
 } hf_err;
 
 HF_EXPORT const char *hf_error_name(int code);     // "EBUSY"; "EUNKNOWNCODE" for a number that is none
@@ -93,7 +93,7 @@ typedef enum hf_state {
 #define HF_STATE_ENUM(name, number, sentence) HF_STATE_##name = (number),
   HF_STATES(HF_STATE_ENUM)
 #undef HF_STATE_ENUM
-  HF_STATE_COUNT
+      HF_STATE_COUNT
 } hf_state;
 
 HF_EXPORT const char *hf_state_name(unsigned state); // "READY"; "?" for a number that is none
@@ -111,7 +111,7 @@ typedef enum hf_cause {
 #define HF_CAUSE_ENUM(name, number, sentence) HF_CAUSE_##name = (number),
   HF_CAUSES(HF_CAUSE_ENUM)
 #undef HF_CAUSE_ENUM
-  HF_CAUSE_COUNT
+      HF_CAUSE_COUNT
 } hf_cause;
 
 HF_EXPORT const char *hf_cause_name(unsigned cause);
@@ -127,7 +127,7 @@ HF_EXPORT const char *hf_cause_name(unsigned cause);
   X(attached, 6, "a process attached after it was READY")                                                                    \
   X(manager, 7, "a manager began")                                                                                           \
   X(down, 8, "the instance is being stopped")                                                                                \
-  X(orphan, 9, "a process that nobody can attribute is left alone")                                                         \
+  X(orphan, 9, "a process that nobody can attribute is left alone")                                                          \
   X(dropped, 10, "output was dropped: the disk is slow or full")                                                             \
   X(refused, 11, "a definition was refused")                                                                                 \
   X(trouble, 12, "the manager itself met an error")
@@ -136,7 +136,7 @@ typedef enum hf_event_type {
 #define HF_EVENT_ENUM(name, number, sentence) HF_EVENT_##name = (number),
   HF_EVENTS(HF_EVENT_ENUM)
 #undef HF_EVENT_ENUM
-  HF_EVENT_COUNT
+      HF_EVENT_COUNT
 } hf_event_type;
 
 HF_EXPORT const char *hf_event_name(unsigned type);
@@ -151,7 +151,7 @@ enum { HF_READY_AUTO = 0, HF_READY_CALL = 1, HF_READY_ALIVE = 2 };
 enum { HF_RESTART_ALWAYS = 0, HF_RESTART_ON_FAILURE = 1, HF_RESTART_NEVER = 2 };
 
 typedef struct hf_limit {
-  uint32_t resource; // RLIMIT_…
+  uint32_t resource;   // RLIMIT_…
   uint64_t soft, hard; // UINT64_MAX: no limit
 } hf_limit;
 
@@ -179,8 +179,8 @@ typedef struct hf_spec {
   hf_limit limits[HF_LIMITS_MAX];
   uint64_t log_max_bytes;
   uint32_t log_keep;
-  const char *log_file; // absolute; NULL or "": output is thrown away
-  const char *cwd;      // absolute
+  const char *log_file;    // absolute; NULL or "": output is thrown away
+  const char *cwd;         // absolute
   const char *const *argv; // NULL-terminated, at least one
   const char *const *env;  // NULL-terminated "KEY=value"; complete, nothing is inherited
   uint32_t depends_count;
@@ -252,11 +252,11 @@ HF_EXPORT int hf_operator_shutdown(hf_operator *op, hf_err *err); // ask the man
 HF_EXPORT int hf_operator_signal(hf_operator *op, const char *name, int signal, hf_err *err);
 
 typedef struct hf_failure {
-  uint8_t cause;   // hf_cause
-  uint8_t phase;   // the state in which it failed
-  int16_t signal;  // 0: none
+  uint8_t cause;     // hf_cause
+  uint8_t phase;     // the state in which it failed
+  int16_t signal;    // 0: none
   int32_t exit_code; // -1: none
-  int32_t errnum;  // of a spawn failure
+  int32_t errnum;    // of a spawn failure
   uint32_t incarnation;
   int64_t at_real_ns;
   uint64_t ran_ns; // how long the incarnation had run
@@ -268,23 +268,23 @@ enum { HF_WANTED_STOP = 0, HF_WANTED_RUN = 1 };
 typedef struct hf_process_status {
   char name[HF_NAME_SIZE];
   uint32_t index, generation;
-  uint8_t state;   // effective hf_state
-  uint8_t wanted;  // HF_WANTED_…
+  uint8_t state;                   // effective hf_state
+  uint8_t wanted;                  // HF_WANTED_…
   uint8_t enabled, limited, stale; // stale: the copy could not be read in a bounded number of tries
-  uint8_t stopping; // a stop is under way
+  uint8_t stopping;                // a stop is under way
   uint8_t on_demand;
-  pid_t pid;       // 0: nothing runs
+  pid_t pid; // 0: nothing runs
   uint32_t incarnation, restarts;
-  uint64_t start_time; // of pid, clock ticks since boot
+  uint64_t start_time;                                         // of pid, clock ticks since boot
   uint64_t started_mono_ns, ready_mono_ns, next_start_mono_ns; // 0: not
-  uint64_t request_done; // the last request sequence taken in
-  uint64_t settled_incarnation; // the last incarnation that became READY or ended
-  uint64_t dropped_bytes; // output that no disk took
-  char waiting_for[HF_NAME_SIZE]; // "" or the dependency that is not READY
-  uint32_t failure_count; // 0..HF_FAILURES_KEPT
-  hf_failure failures[HF_FAILURES_KEPT]; // newest first
-  uint64_t memory_bytes; // resident set of pid, read from /proc
-  uint64_t cpu_ns;       // processor time of pid so far, read from /proc
+  uint64_t request_done;                                       // the last request sequence taken in
+  uint64_t settled_incarnation;                                // the last incarnation that became READY or ended
+  uint64_t dropped_bytes;                                      // output that no disk took
+  char waiting_for[HF_NAME_SIZE];                              // "" or the dependency that is not READY
+  uint32_t failure_count;                                      // 0..HF_FAILURES_KEPT
+  hf_failure failures[HF_FAILURES_KEPT];                       // newest first
+  uint64_t memory_bytes;                                       // resident set of pid, read from /proc
+  uint64_t cpu_ns;                                             // processor time of pid so far, read from /proc
 } hf_process_status;
 
 typedef struct hf_instance_status {
@@ -311,7 +311,7 @@ typedef struct hf_event {
   uint64_t at_mono_ns;
   uint32_t index, incarnation; // index UINT32_MAX: the instance itself
   pid_t pid;
-  uint16_t type; // hf_event_type
+  uint16_t type;    // hf_event_type
   uint8_t from, to; // states, for type state
   uint8_t cause;
   int16_t signal;

@@ -94,7 +94,7 @@ static inline hf_process_status fx_status(fixture *f, const char *name) {
 
 // Waits until the expression is true, woken by every change of the instance: false after 10 s.
 #define FX_UNTIL(f, expression)                                                                                              \
-  __extension__({                                                                                                                         \
+  __extension__({                                                                                                            \
     uint64_t fx_end = hf_now_mono_ns() + 10000000000u;                                                                       \
     bool fx_ok = false;                                                                                                      \
     for (;;) {                                                                                                               \

@@ -128,7 +128,8 @@ TEST(a_new_manager_adopts_what_lives) {
   pid_t a = fx_status(&f, "a").pid, b = fx_status(&f, "b").pid;
   hf_operator_instance(f.op, &before, NULL);
   CHECK_EQ(kill(before.manager_pid, SIGKILL), 0);
-  CHECK(FX_UNTIL(&f, (hf_operator_instance(f.op, &after, NULL), after.manager_pid > 0 && after.manager_pid != before.manager_pid)));
+  CHECK(FX_UNTIL(
+      &f, (hf_operator_instance(f.op, &after, NULL), after.manager_pid > 0 && after.manager_pid != before.manager_pid)));
   CHECK_EQ(after.manager_restarts, 1);
   CHECK_EQ(fx_status(&f, "a").pid, a);
   CHECK_EQ(kill(b, SIGKILL), 0);
@@ -149,8 +150,9 @@ TEST(a_manager_becomes_the_guardian_when_that_dies) {
   pid_t a = fx_status(&f, "a").pid;
   hf_operator_instance(f.op, &before, NULL);
   CHECK_EQ(kill(before.guardian_pid, SIGKILL), 0);
-  CHECK(FX_UNTIL(&f, (hf_operator_instance(f.op, &after, NULL),
-                      after.guardian_pid == before.manager_pid && after.manager_pid > 0 && after.manager_pid != before.manager_pid)));
+  CHECK(FX_UNTIL(&f, (hf_operator_instance(f.op, &after, NULL), after.guardian_pid == before.manager_pid &&
+                                                                    after.manager_pid > 0 &&
+                                                                    after.manager_pid != before.manager_pid)));
   CHECK_EQ(fx_status(&f, "a").pid, a);
   CHECK(fx_alive(a));
   CHECK_EQ(kill(a, SIGKILL), 0);

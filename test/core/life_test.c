@@ -76,7 +76,8 @@ TEST(runs_on_demand_to_completion) {
   for (unsigned run = 1; run <= 2; run++) {
     int64_t request = hf_operator_request(f.op, "job", HF_REQUEST_START, NULL);
     CHECK(request > 0);
-    CHECK(FX_UNTIL(&f, (int64_t)fx_status(&f, "job").request_done >= request && fx_status(&f, "job").settled_incarnation == run &&
+    CHECK(FX_UNTIL(&f, (int64_t)fx_status(&f, "job").request_done >= request &&
+                           fx_status(&f, "job").settled_incarnation == run &&
                            fx_status(&f, "job").state == HF_STATE_STOPPED));
     CHECK_EQ(fx_status(&f, "job").failure_count, 0);
   }
@@ -154,7 +155,8 @@ TEST(applies_the_difference_of_definitions) {
   hf_operator_instance(f.op, &before, NULL);
   CHECK(FX_UNTIL(&f, (hf_operator_instance(f.op, &after, NULL), after.specs_done == after.specs_wanted)));
   kill(before.manager_pid, SIGKILL);
-  CHECK(FX_UNTIL(&f, (hf_operator_instance(f.op, &after, NULL), after.manager_pid > 0 && after.manager_pid != before.manager_pid)));
+  CHECK(FX_UNTIL(
+      &f, (hf_operator_instance(f.op, &after, NULL), after.manager_pid > 0 && after.manager_pid != before.manager_pid)));
   CHECK_EQ(fx_status(&f, "keep").state, HF_STATE_STOPPED);
   CHECK_EQ(fx_status(&f, "keep").incarnation, 1);
   CHECK_EQ(fx_down(&f), 0);
@@ -259,11 +261,11 @@ TEST(ends_everything_when_its_owner_dies) {
   CHECK(fx_start_with(&f, "--owner", text));
   pid_t pids[3] = {0};
   CHECK(FX_UNTIL(&f, __extension__({
-                   FILE *file = fopen("/tmp/hf-owned.pids", "r");
-                   int n = file ? fscanf(file, "%d %d %d", &pids[0], &pids[1], &pids[2]) : 0;
-                   if (file) fclose(file);
-                   n == 3;
-                 })));
+    FILE *file = fopen("/tmp/hf-owned.pids", "r");
+    int n = file ? fscanf(file, "%d %d %d", &pids[0], &pids[1], &pids[2]) : 0;
+    if (file) fclose(file);
+    n == 3;
+  })));
   kill(owner, SIGKILL);
   waitpid(owner, NULL, 0);
   for (int i = 0; i < 3; i++) CHECK(fx_gone(pids[i]));
@@ -296,7 +298,8 @@ static bool count_child(pid_t pid, void *context) {
 }
 
 TEST(as_process_one_it_reaps_strangers_and_forwards_stop_signals) {
-  static const char *const program[] = {"sh", "-c", "for i in 1 2 3; do (setsid env -i sh -c 'sleep 0.05' &); done; exec sleep 1000", NULL};
+  static const char *const program[] = {
+      "sh", "-c", "for i in 1 2 3; do (setsid env -i sh -c 'sleep 0.05' &); done; exec sleep 1000", NULL};
   static char stack[65536];
   fixture f;
   char path[200];

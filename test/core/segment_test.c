@@ -133,7 +133,9 @@ TEST(refuses_damaged_files) {
     CHECK_EQ(open_again(0, "no file of Holdfast"), HF_ELAYOUT);
     away();
     make();
-    scribble(names[i], i == 0 ? (off_t)offsetof(hf_segment_header, layout_hash) : (off_t)offsetof(hf_requests_header, layout_hash), &wrong, sizeof wrong);
+    scribble(names[i],
+             i == 0 ? (off_t)offsetof(hf_segment_header, layout_hash) : (off_t)offsetof(hf_requests_header, layout_hash),
+             &wrong, sizeof wrong);
     CHECK_EQ(open_again(0, "another version"), HF_ELAYOUT);
     away();
     make();
@@ -183,7 +185,8 @@ TEST(reads_garbage_behind_a_sound_header) {
     int count = hf_operator_status(op, all, HF_PROCESS_MAX, NULL);
     CHECK(count >= 0 && count <= HF_PROCESS_MAX);
     for (int i = 0; i < count; i++)
-      CHECK(all[i].state < HF_STATE_COUNT && memchr(all[i].name, 0, HF_NAME_SIZE) != NULL && all[i].failure_count <= HF_FAILURES_KEPT);
+      CHECK(all[i].state < HF_STATE_COUNT && memchr(all[i].name, 0, HF_NAME_SIZE) != NULL &&
+            all[i].failure_count <= HF_FAILURES_KEPT);
     CHECK(hf_operator_events(op, 0, events, HF_EVENT_MAX, &next, NULL) >= 0);
     CHECK(hf_operator_request(op, "web", HF_REQUEST_START, NULL) < 0);
     hf_operator_close(op);
@@ -233,7 +236,9 @@ TEST(resolves_directories) {
   CHECK_EQ(hf_dir_resolve(NULL, NULL, out, sizeof out, &err), 0);
   CHECK_STR(out, "/run/other");
   CHECK_EQ(hf_dir_resolve("relative", NULL, out, sizeof out, &err), HF_EINVAL);
-  CHECK_EQ(hf_dir_resolve("/0123456789012345678901234567890123456789012345678901234567890123456789012345678901", NULL, out, sizeof out, &err), HF_EINVAL);
+  CHECK_EQ(hf_dir_resolve("/0123456789012345678901234567890123456789012345678901234567890123456789012345678901", NULL, out,
+                          sizeof out, &err),
+           HF_EINVAL);
   CHECK_EQ(hf_dir_resolve(NULL, "no good", out, sizeof out, &err), HF_EINVAL);
   unsetenv("HOLDFAST_DIR");
   unsetenv("RUNTIME_DIRECTORY");

@@ -143,7 +143,8 @@ TEST(readers_never_see_half_a_status) {
   for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
   CHECK_EQ(r.torn, 0);
   CHECK(r.reads > 100);
-  printf("  %u reads of %d commits, %u gave up after a bounded number of tries\n", (unsigned)r.reads, COMMITS, (unsigned)r.stale);
+  printf("  %u reads of %d commits, %u gave up after a bounded number of tries\n", (unsigned)r.reads, COMMITS,
+         (unsigned)r.stale);
   free(r.segment);
 }
 
@@ -178,7 +179,7 @@ TEST(events_are_read_in_order_and_gaps_are_noticed) {
   for (unsigned i = 0; i < HF_EVENT_MAX; i++) append(segment, i);
   CHECK_EQ(hf_events_first(segment), 11);
   hf_event one;
-  CHECK_EQ(hf_event_read(segment, 10, &one), HF_EUNKNOWN); // overwritten
+  CHECK_EQ(hf_event_read(segment, 10, &one), HF_EUNKNOWN);      // overwritten
   CHECK_EQ(hf_event_read(segment, HF_EVENT_MAX + 11, &one), 0); // not written yet
   int count = hf_events_read(segment, 1, out, HF_EVENT_MAX, &next);
   CHECK_EQ(count, HF_EVENT_MAX);

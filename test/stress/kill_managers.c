@@ -27,7 +27,7 @@ typedef struct stress {
   } crash[CRASHERS][INCARNATION_MAX];
 } stress;
 
-// Reads the events that came since the last time: the log holds 2048, and must not overtake us.
+// Reads the events that came since the last time: the log is bounded, and must not overtake us.
 static void drain(stress *s) {
   static hf_event events[HF_EVENT_MAX];
   uint64_t next, from = s->cursor;

@@ -19,9 +19,8 @@ typedef struct clone3_args {
 
 // In the child: calls child(argument) on the new stack, and ends with its result. In the parent: the pid, or -errno.
 #if defined(__x86_64__)
-__attribute__((noinline, no_sanitize("address", "undefined", "thread"))) static long clone3_call(const clone3_args *args,
-                                                                                                 int (*child)(void *),
-                                                                                                 void *argument) {
+__attribute__((noinline, no_sanitize("address", "undefined", "thread"))) static long
+clone3_call(const clone3_args *args, int (*child)(void *), void *argument) {
   long result;
   register int (*function)(void *) __asm__("r12") = child;
   register void *given __asm__("r13") = argument;
@@ -42,9 +41,8 @@ __attribute__((noinline, no_sanitize("address", "undefined", "thread"))) static 
   return result;
 }
 #elif defined(__aarch64__)
-__attribute__((noinline, no_sanitize("address", "undefined", "thread"))) static long clone3_call(const clone3_args *args,
-                                                                                                 int (*child)(void *),
-                                                                                                 void *argument) {
+__attribute__((noinline, no_sanitize("address", "undefined", "thread"))) static long
+clone3_call(const clone3_args *args, int (*child)(void *), void *argument) {
   register long number __asm__("x8") = 435;
   register long first __asm__("x0") = (long)(uintptr_t)args;
   register long second __asm__("x1") = (long)sizeof *args;
@@ -75,8 +73,11 @@ int hf_k_clone(int (*child)(void *), char *stack, size_t stack_size, int flags, 
   if (cgroup < 0) return clone(child, stack + stack_size, flags, argument, pidfd);
   // With CLONE_PARENT the exit signal is the caller's own, and clone3 insists that none is named.
   uint64_t exit_signal = flags & CLONE_PARENT ? 0 : (uint64_t)(flags & 0xff);
-  clone3_args args = {.flags = (uint64_t)(flags & ~0xff) | INTO_CGROUP, .pidfd = (uint64_t)(uintptr_t)pidfd,
-                      .exit_signal = exit_signal, .stack = (uint64_t)(uintptr_t)stack, .stack_size = stack_size,
+  clone3_args args = {.flags = (uint64_t)(flags & ~0xff) | INTO_CGROUP,
+                      .pidfd = (uint64_t)(uintptr_t)pidfd,
+                      .exit_signal = exit_signal,
+                      .stack = (uint64_t)(uintptr_t)stack,
+                      .stack_size = stack_size,
                       .cgroup = (uint64_t)cgroup};
   long result = clone3_call(&args, child, argument);
   if (result >= 0) return (int)result;

@@ -41,7 +41,7 @@ bool hf_k_faulted(const char *call) {
 
 #define FAULT(call)                                                                                                          \
   do {                                                                                                                       \
-    if (hf_k_faulted(call)) return -1;                                                                                            \
+    if (hf_k_faulted(call)) return -1;                                                                                       \
   } while (0)
 
 int hf_k_openat(int dirfd, const char *path, int flags, mode_t mode) {
@@ -169,8 +169,7 @@ int hf_k_timerfd_create(void) {
 
 int hf_k_timerfd_settime(int fd, uint64_t deadline_mono_ns) {
   FAULT("timerfd_settime");
-  struct itimerspec when = {{0, 0},
-                            {(time_t)(deadline_mono_ns / 1000000000u), (long)(deadline_mono_ns % 1000000000u)}};
+  struct itimerspec when = {{0, 0}, {(time_t)(deadline_mono_ns / 1000000000u), (long)(deadline_mono_ns % 1000000000u)}};
   return timerfd_settime(fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
@@ -235,7 +234,8 @@ int hf_k_spawn(pid_t *pid, const char *path, char *const argv[], char *const env
     if (error == 0) error = posix_spawnattr_setsigmask(&attributes, &none);
     if (error == 0) error = posix_spawnattr_setsigdefault(&attributes, &all);
     for (int i = 0; i < keep_count && error == 0; i++)
-      if (keep[i] >= 0) error = posix_spawn_file_actions_adddup2(&actions, keep[i], 3 + i); // same number: clears close-on-exec
+      if (keep[i] >= 0)
+        error = posix_spawn_file_actions_adddup2(&actions, keep[i], 3 + i); // same number: clears close-on-exec
     if (error == 0) error = posix_spawn(pid, path, &actions, &attributes, argv, env);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);

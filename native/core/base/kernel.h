@@ -57,10 +57,10 @@ int hf_k_fcntl(int fd, int command, long argument);
 int hf_k_epoll_create1(int flags);
 int hf_k_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event);
 int hf_k_epoll_wait(int epoll, struct epoll_event *events, int max, int timeout_ms);
-int hf_k_timerfd_create(void);                             // CLOCK_MONOTONIC, non-blocking, close-on-exec
+int hf_k_timerfd_create(void);                               // CLOCK_MONOTONIC, non-blocking, close-on-exec
 int hf_k_timerfd_settime(int fd, uint64_t deadline_mono_ns); // absolute; 0 disarms
-int hf_k_eventfd(void);                                    // non-blocking, close-on-exec
-int hf_k_signalfd(const sigset_t *set);                    // non-blocking, close-on-exec
+int hf_k_eventfd(void);                                      // non-blocking, close-on-exec
+int hf_k_signalfd(const sigset_t *set);                      // non-blocking, close-on-exec
 int hf_k_pidfd_open(pid_t pid);
 int hf_k_pidfd_send_signal(int pidfd, int signal);
 int hf_k_kill(pid_t pid, int signal);
@@ -78,7 +78,8 @@ int hf_k_thread_create(pthread_t *thread, void *(*body)(void *), void *argument,
 // Waits while *word is `value`; shared between processes, works on a read-only mapping. Deadline absolute, 0: none.
 int hf_k_futex_wait(const uint32_t *word, uint32_t value, uint64_t deadline_mono_ns);
 // The same on two words (the second private to this process); returns when either differs. Falls back to short slices.
-int hf_k_futex_wait2(const uint32_t *word, uint32_t value, const uint32_t *own, uint32_t own_value, uint64_t deadline_mono_ns);
+int hf_k_futex_wait2(const uint32_t *word, uint32_t value, const uint32_t *own, uint32_t own_value,
+                     uint64_t deadline_mono_ns);
 int hf_k_futex_wake(uint32_t *word);
 
 uint64_t hf_now_mono_ns(void);

@@ -39,7 +39,8 @@ int hf_operator_open(hf_operator **out, const char *path, unsigned flags, hf_err
   if (failed >= 0) failed = 0;
   if (!failed && create) {
     failed = hf_segment_create(op->dir, "default", err); // the manager writes its own name there
-    if (!failed && hf_k_mkdirat(op->dir, "spec", 0700) != 0 && errno != EEXIST) failed = hf_fail_sys(err, "mkdir", "spec can't be made");
+    if (!failed && hf_k_mkdirat(op->dir, "spec", 0700) != 0 && errno != EEXIST)
+      failed = hf_fail_sys(err, "mkdir", "spec can't be made");
   }
   if (!failed) failed = hf_segment_attach(op->dir, false, &op->segment, err);
   if (failed == HF_EBOOT && create && (failed = hf_segment_discard(op->dir, err)) == 0) {
@@ -151,7 +152,8 @@ int hf_operator_remove(hf_operator *op, const char *name, hf_err *err) {
   int failed = hf_name_check(name, err);
   if (failed) return failed;
   if (hf_k_unlinkat(op->spec_dir, name, 0) != 0) {
-    if (errno == ENOENT && hf_status_find(op->segment, name) < 0) return hf_fail(err, HF_EUNKNOWN, "no process %s is defined", name);
+    if (errno == ENOENT && hf_status_find(op->segment, name) < 0)
+      return hf_fail(err, HF_EUNKNOWN, "no process %s is defined", name);
     if (errno == ENOENT) { // whoever removed it may have died before it could ring
       specs_changed(op);
       return 0;
@@ -170,7 +172,8 @@ int64_t hf_operator_request(hf_operator *op, const char *name, hf_request reques
   if (index < 0) return hf_fail(err, HF_EUNKNOWN, "there is no process %s", name);
   hf_status status;
   hf_status_word word;
-  if (!hf_status_read(op->segment, (unsigned)index, &status, &word)) return hf_fail(err, HF_ETIMEOUT, "the status of %s changes too fast", name);
+  if (!hf_status_read(op->segment, (unsigned)index, &status, &word))
+    return hf_fail(err, HF_ETIMEOUT, "the status of %s changes too fast", name);
   uint32_t generation = status.generation & 0xfffffu;
   unsigned wanted = request == HF_REQUEST_STOP || request == HF_REQUEST_STOP_FORCE ? HF_WANTED_STOP + 1 : HF_WANTED_RUN + 1;
   _Atomic uint64_t *slot = &op->requests->slot[index].word;
@@ -202,7 +205,8 @@ int hf_operator_signal(hf_operator *op, const char *name, int number, hf_err *er
   (void)hf_status_read(op->segment, (unsigned)index, &status, &word);
   int fd = status.process.pid > 0 ? hf_identity_open(&status.process, err) : HF_EUNKNOWN;
   if (fd < 0) return hf_fail(err, HF_ESYS, "%s does not run: start it first", name);
-  int failed = hf_k_pidfd_send_signal(fd, number) != 0 ? hf_fail_sys(err, "pidfd_send_signal", "%s can't be signalled", name) : 0;
+  int failed =
+      hf_k_pidfd_send_signal(fd, number) != 0 ? hf_fail_sys(err, "pidfd_send_signal", "%s can't be signalled", name) : 0;
   hf_k_close(fd);
   return failed;
 }
@@ -223,7 +227,8 @@ int hf_operator_wait(hf_operator *op, uint32_t seen, int64_t timeout_ns) {
     if (hf_load_acquire(&op->segment->header.changes) != seen) return 1;
     if (hf_load_acquire(&op->woken) != woken || hf_load_acquire(&op->closing)) return 0;
     if (deadline != 0 && hf_now_mono_ns() >= deadline) return 0;
-    (void)hf_k_futex_wait2((const uint32_t *)&op->segment->header.changes, seen, (const uint32_t *)&op->woken, woken, deadline);
+    (void)hf_k_futex_wait2((const uint32_t *)&op->segment->header.changes, seen, (const uint32_t *)&op->woken, woken,
+                           deadline);
   }
 }
 

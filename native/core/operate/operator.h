@@ -10,8 +10,8 @@
 
 struct hf_operator {
   int dir, spec_dir, bell;
-  hf_segment *segment;   // read-only
-  hf_requests *requests; // read-write
+  hf_segment *segment;    // read-only
+  hf_requests *requests;  // read-write
   _Atomic uint32_t woken; // moved by hf_operator_wake
   _Atomic bool closing;
   char path[HF_DIR_BYTES_MAX + 1];

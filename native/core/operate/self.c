@@ -165,7 +165,8 @@ int hf_declare(hf_self *self, hf_state phase, hf_err *err) {
     return hf_fail(err, HF_ECLOSED, "this incarnation of %s is over", self->name);
   uint64_t declared = hf_load_acquire(&self->own->phase);
   if (phase == HF_STATE_BOOTING && HF_PHASE_STATE(declared) > HF_STATE_BOOTING)
-    return hf_fail(err, HF_EMOVE, "%s is %s already, and can't go back to BOOTING", self->name, hf_state_name(HF_PHASE_STATE(declared)));
+    return hf_fail(err, HF_EMOVE, "%s is %s already, and can't go back to BOOTING", self->name,
+                   hf_state_name(HF_PHASE_STATE(declared)));
   hf_store_release(&self->own->phase, HF_PHASE(self->incarnation, phase)); // pairs with the pread of the readers
   hf_bell_ring(self->bell, HF_RING_PHASE);
   return 0;
@@ -187,7 +188,8 @@ int hf_self_state(hf_self *self, const char *name, hf_err *err) {
   int index = own ? (int)self->index : hf_status_find(self->segment, name);
   if (index < 0) return hf_fail(err, HF_EUNKNOWN, "there is no process %s", name);
   hf_status_word word = hf_status_word_now(self->segment, (unsigned)index);
-  uint64_t phase = hf_state_living((hf_state)HF_WORD_STATE(word)) ? phase_of(self, (unsigned)index, HF_WORD_INCARNATION(word)) : 0;
+  uint64_t phase =
+      hf_state_living((hf_state)HF_WORD_STATE(word)) ? phase_of(self, (unsigned)index, HF_WORD_INCARNATION(word)) : 0;
   return (int)hf_state_effective(word, phase);
 }
 

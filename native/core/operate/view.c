@@ -83,7 +83,8 @@ static bool fill(hf_operator *op, unsigned index, hf_process_status *out) {
   out->started_mono_ns = s.started_ns;
   out->ready_mono_ns = s.ready_ns;
   out->next_start_mono_ns = s.stage == HF_STAGE_BACKOFF ? s.next_start_ns : 0;
-  out->request_done = HF_REQUEST_GENERATION(s.request_done) == (s.generation & 0xfffffu) ? HF_REQUEST_COUNT(s.request_done) : 0;
+  out->request_done =
+      HF_REQUEST_GENERATION(s.request_done) == (s.generation & 0xfffffu) ? HF_REQUEST_COUNT(s.request_done) : 0;
   out->settled_incarnation = s.settled_incarnation;
   out->dropped_bytes = s.dropped_bytes;
   memcpy(out->waiting_for, s.waiting_for, sizeof out->waiting_for);
@@ -133,7 +134,8 @@ int hf__operator_circle(hf_operator *op, const hf_spec *spec, hf_err *err) {
   int fd = hf_k_openat(op->spec_dir, ".", O_RDONLY | O_DIRECTORY, 0);
   DIR *entries = fd < 0 ? NULL : fdopendir(fd);
   char *bytes = malloc(HF_SPEC_BYTES_MAX);
-  for (struct dirent *entry; entries != NULL && bytes != NULL && held < HF_PROCESS_MAX && (entry = readdir(entries)) != NULL;) {
+  for (struct dirent *entry;
+       entries != NULL && bytes != NULL && held < HF_PROCESS_MAX && (entry = readdir(entries)) != NULL;) {
     if (hf_name_check(entry->d_name, NULL) != 0 || strcmp(entry->d_name, spec->name) == 0) continue;
     ssize_t size = hf_dir_read(op->spec_dir, entry->d_name, bytes, HF_SPEC_BYTES_MAX, NULL);
     if (size < 0 || hf_spec_decode(&owned[held], bytes, (size_t)size, NULL) != 0) continue;

@@ -33,11 +33,12 @@ int hf_status_commit(hf_segment *segment, unsigned index, hf_state state, uint32
   hf_state from = (hf_state)HF_WORD_STATE(word);
   uint32_t before = HF_WORD_INCARNATION(word);
   bool same = before == incarnation;
-  bool legal = same ? from == state || hf_state_move_ok(from, state)
-                    : incarnation == before + 1 && !hf_state_living(from) && (state == HF_STATE_STARTED || state == HF_STATE_FAIL);
+  bool legal =
+      same ? from == state || hf_state_move_ok(from, state)
+           : incarnation == before + 1 && !hf_state_living(from) && (state == HF_STATE_STARTED || state == HF_STATE_FAIL);
   if (!legal)
-    return hf_fail(err, HF_EMOVE, "process %u can't go from %s (incarnation %u) to %s (incarnation %u)", index, hf_state_name(from), before,
-                   hf_state_name(state), incarnation);
+    return hf_fail(err, HF_EMOVE, "process %u can't go from %s (incarnation %u) to %s (incarnation %u)", index,
+                   hf_state_name(from), before, hf_state_name(state), incarnation);
   hf_status_word next = HF_WORD(incarnation, HF_WORD_SEQUENCE(word) + 1, state, !HF_WORD_COPY(word));
   // A reader that still copies the idle one sees the word moved (the sequence is part of it) and tries again; the fence keeps
   // these stores after the store that made this copy idle. It pairs with the acquire fence in hf_status_read.

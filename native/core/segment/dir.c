@@ -21,7 +21,8 @@ int hf_dir_resolve(const char *dir, const char *instance, char *out, size_t size
   if (instance == NULL || *instance == 0) instance = "default";
   int failed = hf_name_check(instance, NULL);
   if (failed)
-    return hf_fail(err, HF_EINVAL, "instance name \"%.40s\" is invalid: begin with a letter, then letters, digits, _ - ., shorter than 32",
+    return hf_fail(err, HF_EINVAL,
+                   "instance name \"%.40s\" is invalid: begin with a letter, then letters, digits, _ - ., shorter than 32",
                    instance);
   if (dir == NULL || *dir == 0) dir = getenv("HOLDFAST_DIR");
   char path[512];
@@ -32,8 +33,9 @@ int hf_dir_resolve(const char *dir, const char *instance, char *out, size_t size
     length = snprintf(path, sizeof path, "%s/%s", runtime, instance);
   else length = snprintf(path, sizeof path, "/dev/shm/holdfast-%u/%s", (unsigned)geteuid(), instance);
   if (length < 0 || (size_t)length >= sizeof path || (size_t)length > HF_DIR_BYTES_MAX)
-    return hf_fail(err, HF_EINVAL, "directory \"%.60s…\" is longer than %d bytes: choose a shorter one (--dir or HOLDFAST_DIR)",
-                   path, HF_DIR_BYTES_MAX);
+    return hf_fail(err, HF_EINVAL,
+                   "directory \"%.60s…\" is longer than %d bytes: choose a shorter one (--dir or HOLDFAST_DIR)", path,
+                   HF_DIR_BYTES_MAX);
   if (path[0] != '/')
     return hf_fail(err, HF_EINVAL, "directory \"%s\" is not an absolute path: give one that begins with /", path);
   while (length > 1 && path[length - 1] == '/') path[--length] = 0;
@@ -47,17 +49,20 @@ static int check_own(int fd, const char *path, hf_err *err) {
   struct stat st;
   if (hf_k_fstat(fd, &st) != 0) return hf_fail_sys(err, "fstat", "%s can't be examined", path);
   if (st.st_uid != geteuid())
-    return hf_fail(err, HF_EOWNER, "%s belongs to user %u, not to you (user %u): choose another directory with --dir or HOLDFAST_DIR",
-                   path, (unsigned)st.st_uid, (unsigned)geteuid());
+    return hf_fail(err, HF_EOWNER,
+                   "%s belongs to user %u, not to you (user %u): choose another directory with --dir or HOLDFAST_DIR", path,
+                   (unsigned)st.st_uid, (unsigned)geteuid());
   if ((st.st_mode & 077) != 0)
-    return hf_fail(err, HF_EMODE, "%s has mode %04o and is open to others: run chmod 700 %s", path, st.st_mode & 07777u, path);
+    return hf_fail(err, HF_EMODE, "%s has mode %04o and is open to others: run chmod 700 %s", path, st.st_mode & 07777u,
+                   path);
   const char *any = getenv("HOLDFAST_ANY_FILESYSTEM");
   if (any != NULL && strcmp(any, "1") == 0) return 0;
   struct statfs fs;
   if (hf_k_fstatfs(fd, &fs) != 0) return hf_fail_sys(err, "fstatfs", "%s can't be examined", path);
   if (fs.f_type != TMPFS_MAGIC_NUMBER && (unsigned long)fs.f_type != RAMFS_MAGIC_NUMBER)
     return hf_fail(err, HF_ENOTTMPFS,
-                   "%s is not in memory (tmpfs): choose a directory under /dev/shm or /run, or set HOLDFAST_ANY_FILESYSTEM=1", path);
+                   "%s is not in memory (tmpfs): choose a directory under /dev/shm or /run, or set HOLDFAST_ANY_FILESYSTEM=1",
+                   path);
   return 0;
 }
 
@@ -159,7 +164,7 @@ ssize_t hf_dir_read(int dir, const char *name, void *out, size_t size, hf_err *e
 
 int hf_dir_write(int dir, const char *name, const void *bytes, size_t size, hf_err *err) {
   static _Atomic unsigned count; // several threads of one process may write
-  char temporary[96]; // begins with a point: no name of a process does
+  char temporary[96];            // begins with a point: no name of a process does
   snprintf(temporary, sizeof temporary, ".tmp.%d.%u.%s", (int)getpid(),
            atomic_fetch_add_explicit(&count, 1, memory_order_relaxed), name);
   (void)hf_k_unlinkat(dir, temporary, 0); // a leftover of a process that had our pid

@@ -60,11 +60,11 @@ typedef struct hf_segment_header {
   // Line: moves with every change; readers wait on it (futex).
   _Atomic uint32_t changes;
   uint32_t pad3;
-  _Atomic uint64_t event_tail; // sequence of the next event; sequences begin at 1
-  _Atomic uint64_t specs_done; // requests.specs_wanted as last taken in
+  _Atomic uint64_t event_tail;          // sequence of the next event; sequences begin at 1
+  _Atomic uint64_t specs_done;          // requests.specs_wanted as last taken in
   _Atomic uint32_t shutting_down, down; // down: everything is stopped, the guardian removes the directory
-  _Atomic uint32_t slots_used; // status slots from here on were never used
-  _Atomic int32_t told_guardian; // pid of the guardian whose starter was told that the instance is ready
+  _Atomic uint32_t slots_used;          // status slots from here on were never used
+  _Atomic int32_t told_guardian;        // pid of the guardian whose starter was told that the instance is ready
   uint8_t pad4[24];
 } hf_segment_header;
 
@@ -75,7 +75,7 @@ typedef uint64_t hf_status_word;
 #define HF_WORD_SEQUENCE(word) ((uint32_t)(((word) >> 9) & 0x7fffffu))
 #define HF_WORD_INCARNATION(word) ((uint32_t)((word) >> 32))
 #define HF_WORD(incarnation, sequence, state, copy)                                                                          \
-  (((uint64_t)(incarnation) << 32) | ((uint64_t)((sequence)&0x7fffffu) << 9) | ((uint64_t)(state) << 1) | (uint64_t)(copy))
+  (((uint64_t)(incarnation) << 32) | ((uint64_t)((sequence) & 0x7fffffu) << 9) | ((uint64_t)(state) << 1) | (uint64_t)(copy))
 
 // Where supervision stands with a process. The public state follows from it; a new manager goes on from it.
 typedef enum hf_stage {
@@ -96,18 +96,18 @@ typedef struct hf_status {
   uint32_t generation;     // of the slot: moves when it is given to another name
   uint8_t stage, stop_reason, wanted, enabled;
   uint8_t limited, start_kind, parent_is_guardian, restart_after; // restart_after: start again once it ended
-  uint8_t finished; // it ended and the policy starts it no more, until somebody asks
-  uint8_t respawn;  // the next spawn is a restart
+  uint8_t finished;   // it ended and the policy starts it no more, until somebody asks
+  uint8_t respawn;    // the next spawn is a restart
   uint8_t stop_force; // a stop was asked for that skips the grace
   uint8_t pad0;
   int32_t exit_code, exit_signal; // of the last incarnation that ended: -1 and 0 where there is none
-  hf_identity process; // pid 0: nothing runs
+  hf_identity process;            // pid 0: nothing runs
   uint64_t defined_order;
   uint64_t started_ns, ready_ns, ended_ns, next_start_ns, kill_at_ns; // CLOCK_MONOTONIC, 0: not
-  uint64_t spec_checksum;    // of the definition's bytes
-  uint64_t cgroup; // inode of the cgroup that the incarnation was born in, 0: none
+  uint64_t spec_checksum;                                             // of the definition's bytes
+  uint64_t cgroup;           // inode of the cgroup that the incarnation was born in, 0: none
   uint64_t program_checksum; // of what matters when it is executed
-  uint64_t event_sequence; // the last event of this process that this copy knows of
+  uint64_t event_sequence;   // the last event of this process that this copy knows of
   uint64_t dropped_bytes;
   uint64_t request_done; // the request word taken in
   uint32_t restarts;     // restarts since it was defined
@@ -158,8 +158,8 @@ typedef struct hf_segment {
 #define HF_REQUEST_FORCE(word) ((unsigned)((word) >> 3) & 1u)
 #define HF_REQUEST_WANTED(word) ((unsigned)((word) >> 1) & 3u) // 0: as defined, else HF_WANTED_… + 1
 #define HF_REQUEST_WORD(generation, count, restarts, force, wanted)                                                          \
-  (((uint64_t)((generation)&0xfffffu) << 44) | ((uint64_t)((count)&0xfffffu) << 24) |                                        \
-   ((uint64_t)((restarts)&0xfffffu) << 4) | ((uint64_t)((force)&1u) << 3) | ((uint64_t)((wanted)&3u) << 1))
+  (((uint64_t)((generation) & 0xfffffu) << 44) | ((uint64_t)((count) & 0xfffffu) << 24) |                                    \
+   ((uint64_t)((restarts) & 0xfffffu) << 4) | ((uint64_t)((force) & 1u) << 3) | ((uint64_t)((wanted) & 3u) << 1))
 
 typedef struct hf_requests_header {
   uint64_t magic;
@@ -211,7 +211,7 @@ typedef struct hf_own {
   uint8_t pad[HF_PAGE - 88];
 } hf_own;
 
-#define HF_PHASE_STATE(word) ((unsigned)((word)&0xffu))
+#define HF_PHASE_STATE(word) ((unsigned)((word) & 0xffu))
 #define HF_PHASE_INCARNATION(word) ((uint32_t)((word) >> 8))
 #define HF_PHASE(incarnation, state) (((uint64_t)(incarnation) << 8) | (uint64_t)(state))
 
@@ -235,11 +235,11 @@ _Static_assert((HF_EVENT_MAX & (HF_EVENT_MAX - 1)) == 0, "a power of two");
 #define HF_MIX(seed, value) (((seed) ^ (uint64_t)(value)) * 0x100000001b3u)
 #define HF_LAYOUT_HASH                                                                                                       \
   HF_MIX(HF_MIX(HF_MIX(HF_MIX(HF_MIX(HF_MIX(HF_MIX(HF_MIX(0xcbf29ce484222325u, HF_LAYOUT_VERSION), sizeof(hf_segment)),      \
-                                     sizeof(hf_requests)),                                                                  \
-                              sizeof(hf_exits)),                                                                            \
-                       offsetof(hf_segment, events)),                                                                       \
-                offsetof(hf_status, history)),                                                                              \
-         offsetof(hf_status, failures)),                                                                                    \
-  HF_PROCESS_MAX)
+                                            sizeof(hf_requests)),                                                            \
+                                     sizeof(hf_exits)),                                                                      \
+                              offsetof(hf_segment, events)),                                                                 \
+                       offsetof(hf_status, history)),                                                                        \
+                offsetof(hf_status, failures)),                                                                              \
+         HF_PROCESS_MAX)
 
 #endif

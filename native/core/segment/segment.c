@@ -29,7 +29,8 @@ static void *new_file(int dir, const char *temporary, size_t size, int *fd, hf_e
   }
   void *base = MAP_FAILED;
   if (hf_k_fallocate(*fd, 0, (off_t)size) != 0) {
-    hf_fail_sys(err, "fallocate", "no room for %zu KiB of shared memory: free some in the tmpfs, or choose another --dir", size / 1024);
+    hf_fail_sys(err, "fallocate", "no room for %zu KiB of shared memory: free some in the tmpfs, or choose another --dir",
+                size / 1024);
   } else {
     base = hf_k_mmap(size, PROT_READ | PROT_WRITE, MAP_SHARED, *fd);
     if (base == MAP_FAILED) hf_fail_sys(err, "mmap", "%s can't be mapped", temporary);
@@ -114,16 +115,19 @@ static int map_checked(int fd, const char *name, size_t size, uint64_t magic, bo
   uint64_t words[4] = {0};
   ssize_t got = hf_k_pread(fd, words, sizeof words, 0);
   if (got < 0) return hf_fail_sys(err, "pread", "%s can't be read", name);
-  if (got != (ssize_t)sizeof words) return hf_fail(err, HF_ETRUNC, "%s has %lld bytes, and is no file of Holdfast", name, (long long)st.st_size);
+  if (got != (ssize_t)sizeof words)
+    return hf_fail(err, HF_ETRUNC, "%s has %lld bytes, and is no file of Holdfast", name, (long long)st.st_size);
   uint64_t hash = magic == HF_MAGIC_SEGMENT ? words[2] : words[1];
   if (words[0] != magic)
     return hf_fail(err, HF_ELAYOUT, "%s is no file of Holdfast: move it away, or choose another directory with --dir", name);
   if (hash != HF_LAYOUT_HASH)
     return hf_fail(err, HF_ELAYOUT,
-                   "%s was made by another version of Holdfast: stop the instance with that version (holdfast down), then start it with this one",
+                   "%s was made by another version of Holdfast: stop the instance with that version (holdfast down), then "
+                   "start it with this one",
                    name);
   if ((uint64_t)st.st_size != size)
-    return hf_fail(err, HF_ETRUNC, "%s has %lld bytes and should have %zu: stop the instance, remove the directory, start it again", name,
+    return hf_fail(err, HF_ETRUNC,
+                   "%s has %lld bytes and should have %zu: stop the instance, remove the directory, start it again", name,
                    (long long)st.st_size, size);
   void *base = hf_k_mmap(size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd);
   if (base == MAP_FAILED) return hf_fail_sys(err, "mmap", "%s can't be mapped", name);
@@ -146,7 +150,8 @@ static int check_place(const hf_segment_header *header, hf_err *err) {
   if (!failed) failed = hf_pid_namespace(&namespace_inode, err);
   if (failed) return failed;
   if (memcmp(boot, header->boot_id, sizeof boot) != 0)
-    return hf_fail(err, HF_EBOOT, "the instance is left from before the machine was started, nothing of it lives: run holdfast up");
+    return hf_fail(err, HF_EBOOT,
+                   "the instance is left from before the machine was started, nothing of it lives: run holdfast up");
   if (header->pid_namespace != namespace_inode)
     return hf_fail(err, HF_EPIDNS, "the instance lives in another pid namespace (container): run the command there");
   return 0;
@@ -193,7 +198,8 @@ void hf_segment_unmap(void *base, size_t size) {
 int hf_segment_discard(int dir, hf_err *err) {
   static const char *const names[] = {"segment", "requests", "exits"};
   for (unsigned i = 0; i < 3; i++)
-    if (hf_k_unlinkat(dir, names[i], 0) != 0 && errno != ENOENT) return hf_fail_sys(err, "unlink", "%s can't be removed", names[i]);
+    if (hf_k_unlinkat(dir, names[i], 0) != 0 && errno != ENOENT)
+      return hf_fail_sys(err, "unlink", "%s can't be removed", names[i]);
   return 0;
 }
 
@@ -206,8 +212,10 @@ int hf_own_create(int dir, unsigned index, uint32_t incarnation, bool chown, uid
   uint64_t header[3] = {HF_MAGIC_OWN, HF_LAYOUT_HASH, (uint64_t)index | (uint64_t)incarnation << 32};
   int failed = 0;
   if (hf_k_fallocate(fd, 0, (off_t)sizeof(hf_own)) != 0) failed = hf_fail_sys(err, "fallocate", "no room for %s", name);
-  else if (hf_k_write(fd, header, sizeof header) != (ssize_t)sizeof header) failed = hf_fail_sys(err, "write", "%s can't be written", name);
-  else if (chown && hf_k_fchown(fd, uid, gid) != 0) failed = hf_fail_sys(err, "fchown", "%s can't be given to user %u", name, (unsigned)uid);
+  else if (hf_k_write(fd, header, sizeof header) != (ssize_t)sizeof header)
+    failed = hf_fail_sys(err, "write", "%s can't be written", name);
+  else if (chown && hf_k_fchown(fd, uid, gid) != 0)
+    failed = hf_fail_sys(err, "fchown", "%s can't be given to user %u", name, (unsigned)uid);
   if (!failed) return fd;
   hf_k_close(fd);
   (void)hf_k_unlinkat(dir, name, 0);
@@ -218,7 +226,8 @@ uint64_t hf_own_phase_read(int fd, unsigned index, uint32_t incarnation) {
   uint64_t words[9] = {0};
   _Static_assert(offsetof(hf_own, phase) == 64, "the ninth word");
   if (fd < 0 || hf_k_pread(fd, words, sizeof words, 0) != (ssize_t)sizeof words) return 0;
-  if (words[0] != HF_MAGIC_OWN || words[1] != HF_LAYOUT_HASH || words[2] != ((uint64_t)index | (uint64_t)incarnation << 32)) return 0;
+  if (words[0] != HF_MAGIC_OWN || words[1] != HF_LAYOUT_HASH || words[2] != ((uint64_t)index | (uint64_t)incarnation << 32))
+    return 0;
   uint64_t phase = words[8];
   unsigned state = HF_PHASE_STATE(phase);
   if (HF_PHASE_INCARNATION(phase) != incarnation || state < HF_STATE_BOOTING || state > HF_STATE_READY) return 0;

@@ -12,9 +12,9 @@
 #include "base/kernel.h"
 #include "process/identity.h"
 #include "process/status.h"
-#include "supervise/manager.h"
 #include "supervise/cgroup.h"
 #include "supervise/exits.h"
+#include "supervise/manager.h"
 #include "supervise/spawn.h"
 
 enum { EXEC_WAIT_MS = 200, FIRST_PAUSE_NS = 10000000, LONGEST_PAUSE_NS = 1000000000 };
@@ -129,7 +129,8 @@ static int find_parent(hf_manager *m, unsigned index) {
 static int open_all(hf_manager *m, unsigned index, hf_err *err) {
   hf_proc *p = &m->proc[index];
   uint32_t incarnation = HF_WORD_INCARNATION(hf_status_word_now(m->segment, index));
-  if (find_parent(m, index) != 0) return hf_fail(err, HF_ESYS, "/proc/%d can't be read", hf_status_now(m->segment, index)->process.pid);
+  if (find_parent(m, index) != 0)
+    return hf_fail(err, HF_ESYS, "/proc/%d can't be read", hf_status_now(m->segment, index)->process.pid);
   int watched = watch_process(m, index, err);
   int opened = hf__open_files(m, index, incarnation, false, watched ? NULL : err);
   return p->ended ? 0 : watched ? watched : opened;
@@ -164,11 +165,14 @@ static void adopt_process(hf_manager *m, unsigned index) {
   const hf_status *s = hf_status_now(m->segment, index);
   hf_err err;
   uint64_t id = 0;
-  int cgroup = s->cgroup != 0 ? hf_cgroup_open(m->cgroup_base, index, HF_WORD_INCARNATION(hf_status_word_now(m->segment, index)), false, &id) : -1;
+  int cgroup = s->cgroup != 0 ? hf_cgroup_open(m->cgroup_base, index,
+                                               HF_WORD_INCARNATION(hf_status_word_now(m->segment, index)), false, &id)
+                              : -1;
   if (cgroup >= 0 && id == s->cgroup) p->cgroup_fd = cgroup;
-  else if (cgroup >= 0) hf_k_close(cgroup); // made anew by somebody: not the one that it was born in
+  else if (cgroup >= 0) hf_k_close(cgroup);                       // made anew by somebody: not the one that it was born in
   if (open_all(m, index, &err) != 0) hf__trouble(m, index, &err); // step.c comes back to it
-  if (hf_status_now(m->segment, index)->stage == HF_STAGE_STOPPING) hf__stop_signal(m, index); // the dead manager may not have come to it
+  if (hf_status_now(m->segment, index)->stage == HF_STAGE_STOPPING)
+    hf__stop_signal(m, index); // the dead manager may not have come to it
 }
 
 int hf__adopt(hf_manager *m, uint64_t now) {

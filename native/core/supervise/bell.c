@@ -32,6 +32,7 @@ unsigned hf_bell_drain(int fd) {
                                             : HF_RUNG_ANY;
     if (got > 0 && got < (ssize_t)sizeof bytes) break;
   }
-  if (reads > 16) rung = HF_RUNG_ANY | HF_RUNG_NOTE | HF_RUNG_REQUEST | HF_RUNG_PHASE; // it may have been full: rings were dropped
+  if (reads > 16)
+    rung = HF_RUNG_ANY | HF_RUNG_NOTE | HF_RUNG_REQUEST | HF_RUNG_PHASE; // it may have been full: rings were dropped
   return rung;
 }

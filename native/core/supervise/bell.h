@@ -10,7 +10,7 @@ enum { HF_RING_ANY = 'a', HF_RING_NOTE = 'n', HF_RING_REQUEST = 'r', HF_RING_PHA
 enum { HF_RUNG_ANY = 1, HF_RUNG_NOTE = 2, HF_RUNG_REQUEST = 4, HF_RUNG_PHASE = 8 };
 
 int hf_bell_open(int dir, const char *name, hf_err *err); // makes it where it is missing
-void hf_bell_ring(int fd, char what);                      // never blocks, never fails visibly
-unsigned hf_bell_drain(int fd);                            // HF_RUNG_… together; 0: nobody rang
+void hf_bell_ring(int fd, char what);                     // never blocks, never fails visibly
+unsigned hf_bell_drain(int fd);                           // HF_RUNG_… together; 0: nobody rang
 
 #endif

@@ -57,7 +57,8 @@ static bool instance_path(int instance_dir, char *out, size_t size) {
   struct stat st;
   char own[PATH_BYTES];
   if (hf_k_fstat(instance_dir, &st) != 0 || !own_path(own, sizeof own)) return false;
-  return snprintf(out, size, "%s/holdfast-%llx-%llx", own, (unsigned long long)st.st_dev, (unsigned long long)st.st_ino) < (int)size;
+  return snprintf(out, size, "%s/holdfast-%llx-%llx", own, (unsigned long long)st.st_dev, (unsigned long long)st.st_ino) <
+         (int)size;
 }
 
 int hf_cgroup_base(int instance_dir) {

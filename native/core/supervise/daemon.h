@@ -12,11 +12,11 @@
 enum { HF_KEEP_LOCK = 3, HF_KEEP_READY = 4 };
 
 typedef struct hf_daemon_options {
-  bool manager;    // be the manager, not the guardian
-  bool foreground; // copy output to stdout; end at the terminal's signals
-  bool hurry;      // the instance is being ended because its owner died
-  bool going_down; // a signal asked for the end before this manager began
-  uint64_t files;  // the soft limit of open files that children get; 0: as it is
+  bool manager;          // be the manager, not the guardian
+  bool foreground;       // copy output to stdout; end at the terminal's signals
+  bool hurry;            // the instance is being ended because its owner died
+  bool going_down;       // a signal asked for the end before this manager began
+  uint64_t files;        // the soft limit of open files that children get; 0: as it is
   int lock_fd, ready_fd; // -1: none
   char dir[HF_DIR_BYTES_MAX + 1];
   char instance[HF_NAME_SIZE];

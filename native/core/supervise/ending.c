@@ -108,8 +108,14 @@ static int kill_tree(hf_manager *m, unsigned index, bool kill_main) {
   const hf_status *s = hf_status_now(m->segment, index);
   char marker[128];
   hf__marker(m, index, HF_WORD_INCARNATION(hf_status_word_now(m->segment, index)), marker, sizeof marker);
-  hf_tree tree = {.main = s->process, .guardian = m->guardian, .main_is_guardians = s->parent_is_guardian, .marker = marker,
-                  .dir_marker = m->id_dir, .is_known = is_known, .unattributed = unattributed, .context = m};
+  hf_tree tree = {.main = s->process,
+                  .guardian = m->guardian,
+                  .main_is_guardians = s->parent_is_guardian,
+                  .marker = marker,
+                  .dir_marker = m->id_dir,
+                  .is_known = is_known,
+                  .unattributed = unattributed,
+                  .context = m};
   int found = hf_tree_kill(&tree, kill_main);
   return found != 0 ? found : some;
 }
@@ -171,8 +177,8 @@ static bool find_ending(hf_manager *m, unsigned index, uint64_t now, hf_ending *
   if (p->ended_ns == 0) p->ended_ns = now;
   bool over = now - p->ended_ns >= NOTE_WAIT_NS;
   if (over || !s->parent_is_guardian) { // no note will come
-    bool zombie = hf_process_facts_read(s->process.pid, &facts) == 0 && facts.start_time == s->process.start_time &&
-                  facts.state == 'Z';
+    bool zombie =
+        hf_process_facts_read(s->process.pid, &facts) == 0 && facts.start_time == s->process.start_time && facts.state == 'Z';
     if (zombie && facts.parent == m->guardian && now - p->ended_ns < NOTE_LATE_NS) {
       p->look_at_ns = now + NOTE_WAIT_NS; // but it will, while it is the guardian's: the guardian may be late itself
       return false;
@@ -187,10 +193,15 @@ static bool find_ending(hf_manager *m, unsigned index, uint64_t now, hf_ending *
   return false;
 }
 
-static void note_failure(hf_status *draft, hf_state phase, uint32_t incarnation, const hf_verdict *verdict, const hf_ending *ending) {
+static void note_failure(hf_status *draft, hf_state phase, uint32_t incarnation, const hf_verdict *verdict,
+                         const hf_ending *ending) {
   memmove(&draft->failures[1], &draft->failures[0], sizeof draft->failures - sizeof draft->failures[0]);
-  draft->failures[0] = (hf_failure){.cause = (uint8_t)verdict->cause, .phase = (uint8_t)phase, .signal = (int16_t)ending->signal,
-                                    .exit_code = ending->exit_code, .incarnation = incarnation, .at_real_ns = hf_now_real_ns(),
+  draft->failures[0] = (hf_failure){.cause = (uint8_t)verdict->cause,
+                                    .phase = (uint8_t)phase,
+                                    .signal = (int16_t)ending->signal,
+                                    .exit_code = ending->exit_code,
+                                    .incarnation = incarnation,
+                                    .at_real_ns = hf_now_real_ns(),
                                     .ran_ns = ending->ran_ns};
   if (draft->failure_count < HF_FAILURES_KEPT) draft->failure_count++;
 }
@@ -202,7 +213,8 @@ bool hf__ended(hf_manager *m, unsigned index, uint64_t now) {
   const hf_spec *spec = hf__spec(m, index);
   // A stop may have been taken in after it had ended, and before we saw that.
   bool asked = s->stop_reason == HF_STOP_ASKED || (s->stop_reason == HF_STOP_NO && s->wanted == HF_WANTED_STOP);
-  hf_ending ending = {.asked = asked, .timed_out = s->stop_reason == HF_STOP_TIMED_OUT,
+  hf_ending ending = {.asked = asked,
+                      .timed_out = s->stop_reason == HF_STOP_TIMED_OUT,
                       .ran_ns = now > s->started_ns ? now - s->started_ns : 0};
   if (!find_ending(m, index, now, &ending)) return false;
   hf_spec fallback;

@@ -42,7 +42,10 @@ uint64_t hf_exits_note(hf_exits *exits, const hf_segment *segment, const siginfo
     if (before == 0 || hf_exits_is_acknowledged(segment, before)) note = &exits->note[place(tail)];
   }
   if (note == NULL) return 0;
-  hf_exit_note fresh = {.pid = info->si_pid, .code = info->si_code, .status = info->si_status, .start_time = facts.start_time,
+  hf_exit_note fresh = {.pid = info->si_pid,
+                        .code = info->si_code,
+                        .status = info->si_status,
+                        .start_time = facts.start_time,
                         .at_mono_ns = hf_now_mono_ns()};
   hf_store_relaxed(&note->sequence, 0);
   atomic_thread_fence(memory_order_release); // the zero before the fields: pairs with the acquire fence in copy_note

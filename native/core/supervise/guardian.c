@@ -9,9 +9,9 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <unistd.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "base/kernel.h"
 #include "process/identity.h"
@@ -55,7 +55,8 @@ static int pause_ms(hf_guardian *g) {
     g->window_start_ns = now;
     g->deaths_in_window = 0;
   }
-  if (g->refused > 1) return g->refused > 8 ? 1000 : 4 << g->refused; // it can't start: the directory is gone, or no memory is left
+  if (g->refused > 1)
+    return g->refused > 8 ? 1000 : 4 << g->refused; // it can't start: the directory is gone, or no memory is left
   return ++g->deaths_in_window > DEATHS_PER_MINUTE ? 1000 : 0;
 }
 
@@ -130,13 +131,16 @@ static int take_lock(hf_guardian *g, hf_err *err) {
     if (fd < 0) return fd;
     struct stat ours, there;
     if (hf_k_flock(fd, LOCK_EX | LOCK_NB) != 0) {
-      int failed = errno == EWOULDBLOCK ? hf_fail(err, HF_EBUSY, "another manager holds the instance in %s: use it, or choose another --instance or --dir",
-                                                  g->options->dir)
-                                        : hf_fail_sys(err, "flock", "the instance can't be locked");
+      int failed = errno == EWOULDBLOCK
+                       ? hf_fail(err, HF_EBUSY,
+                                 "another manager holds the instance in %s: use it, or choose another --instance or --dir",
+                                 g->options->dir)
+                       : hf_fail_sys(err, "flock", "the instance can't be locked");
       hf_k_close(fd);
       return failed;
     }
-    if (hf_k_fstat(fd, &ours) == 0 && hf_k_fstatat(g->dir, "lock", &there, AT_SYMLINK_NOFOLLOW) == 0 && ours.st_ino == there.st_ino) {
+    if (hf_k_fstat(fd, &ours) == 0 && hf_k_fstatat(g->dir, "lock", &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+        ours.st_ino == there.st_ino) {
       g->lock = fd;
       return 0;
     }
@@ -247,7 +251,8 @@ int hf_guardian_run(hf_daemon_options *options) {
   // pass, and its first manager may fail without being the last.
   bool taken_over = g->ever_managed = options->lock_fd >= 0;
   int failed = open_all(g, &err);
-  for (int pause_for = AGAIN_MS; failed && taken_over && failed != HF_ENOENT; pause_for = pause_for < 1000 ? pause_for * 2 : 1000) {
+  for (int pause_for = AGAIN_MS; failed && taken_over && failed != HF_ENOENT;
+       pause_for = pause_for < 1000 ? pause_for * 2 : 1000) {
     close_all(g);
     poll(NULL, 0, pause_for);
     failed = open_all(g, &err);

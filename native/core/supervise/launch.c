@@ -28,7 +28,8 @@
 enum { PIPE_BYTES = 1 << 20, FACTS_TRIES = 3, LITTER_NS = 10000000 };
 
 void hf__marker(const hf_manager *m, unsigned index, uint32_t incarnation, char *out, size_t size) {
-  snprintf(out, size, "HOLDFAST_ID=%s/%s/%u", m->segment->header.instance, hf_status_now(m->segment, index)->name, incarnation);
+  snprintf(out, size, "HOLDFAST_ID=%s/%s/%u", m->segment->header.instance, hf_status_now(m->segment, index)->name,
+           incarnation);
 }
 
 // Opens what is not open yet. What a failed call leaves open is closed by hf__close_files.
@@ -38,8 +39,8 @@ int hf__open_files(hf_manager *m, unsigned index, uint32_t incarnation, bool cre
   char name[40];
   hf_file_name(name, sizeof name, "own", index, incarnation);
   int fd = p->own_fd > 0 ? p->own_fd
-           : create ? hf_own_create(m->dir, index, incarnation, spec->has_user, spec->uid, spec->gid, err)
-                    : hf_k_openat(m->dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+           : create      ? hf_own_create(m->dir, index, incarnation, spec->has_user, spec->uid, spec->gid, err)
+                         : hf_k_openat(m->dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
   if (fd < 0) return create ? fd : hf_fail_sys(err, "open", "%s can't be opened", name);
   p->own_fd = fd;
   if (p->out_fd > 0) return 0;
@@ -124,7 +125,8 @@ static char **environment(hf_manager *m, unsigned index, uint32_t incarnation, c
 // HOLDFAST_ATTACH: index, incarnation, and device and inode of each passed descriptor, to be verified before use.
 static int attach_text(hf_manager *m, unsigned index, uint32_t incarnation, char *out, size_t size, hf_err *err) {
   struct stat segment, own, bell;
-  if (hf_k_fstat(m->segment_fd, &segment) != 0 || hf_k_fstat(m->proc[index].own_fd, &own) != 0 || hf_k_fstat(m->bell, &bell) != 0)
+  if (hf_k_fstat(m->segment_fd, &segment) != 0 || hf_k_fstat(m->proc[index].own_fd, &own) != 0 ||
+      hf_k_fstat(m->bell, &bell) != 0)
     return hf_fail_sys(err, "fstat", "the descriptors of a process can't be examined");
   snprintf(out, size, "HOLDFAST_ATTACH=1:%u:%u:%d=%llu.%llu:%d=%llu.%llu:%d=%llu.%llu", index, incarnation, HF_FD_SEGMENT,
            (unsigned long long)segment.st_dev, (unsigned long long)segment.st_ino, HF_FD_OWN, (unsigned long long)own.st_dev,
@@ -157,9 +159,18 @@ static int spawn(hf_manager *m, unsigned index, uint32_t incarnation, pid_t *pid
     HF_POINT("spawn-before-clone");
     hf_proc *p = &m->proc[index];
     bool in_cgroup = false;
-    hf_spawn_args args = {.in_cgroup = &in_cgroup, .spec = spec, .slot = &m->segment->spawn[index], .env = env,
-                          .cgroup = p->cgroup_fd > 0 ? p->cgroup_fd : -1, .files = &m->files, .null_fd = m->null_fd, .out_fd = out[0],
-                          .err_fd = out[1], .segment_fd = m->segment_fd, .own_fd = m->proc[index].own_fd, .bell_fd = m->bell_pass};
+    hf_spawn_args args = {.in_cgroup = &in_cgroup,
+                          .spec = spec,
+                          .slot = &m->segment->spawn[index],
+                          .env = env,
+                          .cgroup = p->cgroup_fd > 0 ? p->cgroup_fd : -1,
+                          .files = &m->files,
+                          .null_fd = m->null_fd,
+                          .out_fd = out[0],
+                          .err_fd = out[1],
+                          .segment_fd = m->segment_fd,
+                          .own_fd = m->proc[index].own_fd,
+                          .bell_fd = m->bell_pass};
     failed = hf_spawn(&args, pid, pidfd, err);
     if (!in_cgroup && p->cgroup_fd > 0) {
       hf_k_close(p->cgroup_fd);
@@ -221,8 +232,12 @@ void hf__launch_failed(hf_manager *m, unsigned index, int errnum, const char *te
   hf_ending ending = {.spawn_failed = true, .exit_code = -1, .errnum = errnum};
   hf_verdict verdict = hf_policy_judge(spec, &draft->history, &ending, now, hf__random(m));
   memmove(&draft->failures[1], &draft->failures[0], sizeof draft->failures - sizeof draft->failures[0]);
-  draft->failures[0] = (hf_failure){.cause = HF_CAUSE_spawn, .phase = HF_STATE_STARTED, .exit_code = -1, .errnum = errnum,
-                                    .incarnation = HF_WORD_INCARNATION(word), .at_real_ns = hf_now_real_ns()};
+  draft->failures[0] = (hf_failure){.cause = HF_CAUSE_spawn,
+                                    .phase = HF_STATE_STARTED,
+                                    .exit_code = -1,
+                                    .errnum = errnum,
+                                    .incarnation = HF_WORD_INCARNATION(word),
+                                    .at_real_ns = hf_now_real_ns()};
   if (draft->failure_count < HF_FAILURES_KEPT) draft->failure_count++;
   draft->process = (hf_identity){0};
   draft->ended_ns = now;
@@ -242,7 +257,8 @@ void hf__launch_failed(hf_manager *m, unsigned index, int errnum, const char *te
   p->ended = false;
   const char *name = hf_status_now(m->segment, index)->name;
   hf__say(m, "%s could not be started: %s", name, text);
-  if (strcmp(m->options->once, name) == 0) fprintf(stderr, "holdfastd: %s could not be started: %s\n", name, text); // `run`: its terminal
+  if (strcmp(m->options->once, name) == 0)
+    fprintf(stderr, "holdfastd: %s could not be started: %s\n", name, text); // `run`: its terminal
 }
 
 void hf__launch(hf_manager *m, unsigned index, uint64_t now) {

@@ -71,7 +71,9 @@ int hf__watch(hf_manager *m, int fd, uint64_t data, hf_err *err) {
   // An end is told once: it stays readable until the descriptor is closed.
   bool once = data >> 32 == HF_EPOLL_PROCESS;
   struct epoll_event event = {.events = once ? EPOLLIN | EPOLLONESHOT : EPOLLIN, .data.u64 = data};
-  return hf_k_epoll_ctl(m->epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : hf_fail_sys(err, "epoll_ctl", "a descriptor can't be watched");
+  return hf_k_epoll_ctl(m->epoll, EPOLL_CTL_ADD, fd, &event) == 0
+             ? 0
+             : hf_fail_sys(err, "epoll_ctl", "a descriptor can't be watched");
 }
 
 uint64_t hf__random(hf_manager *m) { // xorshift64*: the jitter needs no more
@@ -204,7 +206,8 @@ static int once_code(const hf_manager *m) {
     const hf_status *s = hf_status_now(m->segment, i);
     if (strcmp(s->name, m->options->once) != 0) continue;
     bool going_down = hf_load_relaxed(&m->segment->header.shutting_down) != 0;
-    if (s->stage > HF_STAGE_BACKOFF || s->ended_ns == 0 || !(s->finished || s->wanted == HF_WANTED_STOP || going_down)) return -1;
+    if (s->stage > HF_STAGE_BACKOFF || s->ended_ns == 0 || !(s->finished || s->wanted == HF_WANTED_STOP || going_down))
+      return -1;
     return s->exit_signal > 0 ? 128 + s->exit_signal : s->exit_code >= 0 ? s->exit_code : 1;
   }
   return -1;

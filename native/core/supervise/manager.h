@@ -17,30 +17,30 @@
 
 // One process, as the living manager holds it.
 typedef struct hf_proc {
-  hf_spec_owned *spec; // NULL: none, or it was removed
-  int pidfd;           // 0: none
-  int own_fd;          // 0: none
-  int out_fd;          // 0: none; the reading end, which belongs to logs
-  int cgroup_fd;       // 0: none; the cgroup that it was born in
-  uint64_t cgroup_id;  // its inode
+  hf_spec_owned *spec;   // NULL: none, or it was removed
+  int pidfd;             // 0: none
+  int own_fd;            // 0: none
+  int out_fd;            // 0: none; the reading end, which belongs to logs
+  int cgroup_fd;         // 0: none; the cgroup that it was born in
+  uint64_t cgroup_id;    // its inode
   uint64_t dropped_base; // what status.dropped_bytes counts before this manager's logs do
-  bool ended;          // its pidfd is readable
-  bool removing;       // its definition is gone
-  bool tree_signalled; // cleaning: its group was killed
+  bool ended;            // its pidfd is readable
+  bool removing;         // its definition is gone
+  bool tree_signalled;   // cleaning: its group was killed
   uint8_t late_attach_seen;
-  uint16_t kills; // looks that found something to kill
-  uint64_t ended_ns;   // when we saw the end
-  uint64_t look_at_ns; // when to look again, 0: not before something happens
-  uint32_t litter, litter_last; // the first and last incarnation whose files could not be removed, 0: none
+  uint16_t kills;                       // looks that found something to kill
+  uint64_t ended_ns;                    // when we saw the end
+  uint64_t look_at_ns;                  // when to look again, 0: not before something happens
+  uint32_t litter, litter_last;         // the first and last incarnation whose files could not be removed, 0: none
   uint64_t adopt_at_ns, adopt_pause_ns; // what could not be opened of it is tried again then, at growing intervals
-  uint64_t inherited_event; // a move that the dead manager logged and could not commit: its sequence, 0: none
+  uint64_t inherited_event;             // a move that the dead manager logged and could not commit: its sequence, 0: none
 } hf_proc;
 
 typedef struct hf_manager {
   const hf_daemon_options *options;
   hf_daemon_options next; // for the exec as guardian
   int dir, spec_dir, epoll, bell, guardian_bell, timer, signals, guardian_fd, null_fd, segment_fd;
-  int bell_pass; // the same FIFO opened once more, for children: an open file description is not shared
+  int bell_pass;   // the same FIFO opened once more, for children: an open file description is not shared
   int cgroup_base; // -1: none may be made
   pid_t guardian;
   hf_segment *segment;
@@ -48,22 +48,22 @@ typedef struct hf_manager {
   hf_exits *exits;
   hf_logs *logs;
   char id_dir[HF_DIR_BYTES_MAX + 16]; // "HOLDFAST_DIR=…"
-  struct rlimit files;  // the limit of open files that our children should have
-  uint64_t timer_ns;    // what the timer is set to, 0: nothing
-  uint64_t specs_seen;  // requests.specs_wanted as last scanned
-  uint64_t random;      // state of the jitter
+  struct rlimit files;                // the limit of open files that our children should have
+  uint64_t timer_ns;                  // what the timer is set to, 0: nothing
+  uint64_t specs_seen;                // requests.specs_wanted as last scanned
+  uint64_t random;                    // state of the jitter
   uint64_t scan_at_ns, scan_pause_ns; // definitions that could not be read are looked at again then, 0: all were read
-  bool acknowledged;    // ring the guardian before sleeping
-  bool look_again;      // something changed that others may wait for
-  bool phases_rung;     // a process declared something
-  bool unarmed;         // the timer could not be set
+  bool acknowledged;                  // ring the guardian before sleeping
+  bool look_again;                    // something changed that others may wait for
+  bool phases_rung;                   // a process declared something
+  bool unarmed;                       // the timer could not be set
   bool guardian_died;
-  bool hurry;           // the owner died:
-  uint64_t hurry_ns;    // since then
+  bool hurry;              // the owner died:
+  uint64_t hurry_ns;       // since then
   uint64_t grace_until_ns; // we were late ourselves: nobody is condemned before
   bool ignore_dependents;  // going down, and nothing moves: a circle
   unsigned orphan_count;
-  pid_t orphans[64];    // told of already; when they are full no more are told of
+  pid_t orphans[64]; // told of already; when they are full no more are told of
   hf_proc proc[HF_PROCESS_MAX];
 } hf_manager;
 
@@ -72,11 +72,11 @@ enum { HF_EPOLL_BELL = 1, HF_EPOLL_TIMER, HF_EPOLL_SIGNALS, HF_EPOLL_GUARDIAN, H
 
 // ---- manager.c ----
 void hf__say(hf_manager *m, const char *format, ...) __attribute__((format(printf, 2, 3))); // a line in holdfastd.log
-void hf__trouble(hf_manager *m, unsigned index, const hf_err *err); // an event and a line
+void hf__trouble(hf_manager *m, unsigned index, const hf_err *err);                         // an event and a line
 void hf__event(hf_manager *m, unsigned index, hf_event_type type, const char *detail);
 int hf__watch(hf_manager *m, int fd, uint64_t data, hf_err *err);
 uint64_t hf__random(hf_manager *m);
-uint64_t hf__dropped(const hf_manager *m, unsigned index); // output of it that no disk took
+uint64_t hf__dropped(const hf_manager *m, unsigned index);    // output of it that no disk took
 const hf_spec *hf__spec(const hf_manager *m, unsigned index); // NULL where there is none
 unsigned hf__slots(const hf_manager *m);
 
@@ -113,7 +113,7 @@ void hf__marker(const hf_manager *m, unsigned index, uint32_t incarnation, char 
 
 // ---- ending.c ----
 void hf__stop_begin(hf_manager *m, unsigned index, int reason, bool restart_after, uint64_t now_ns);
-void hf__stop_signal(hf_manager *m, unsigned index); // to the process group
+void hf__stop_signal(hf_manager *m, unsigned index);       // to the process group
 uint64_t hf__kill_at(const hf_manager *m, unsigned index); // when a stop that is under way escalates
 void hf__kill_begin(hf_manager *m, unsigned index, uint64_t now_ns);
 void hf__kill_again(hf_manager *m, unsigned index, uint64_t now_ns);
@@ -122,7 +122,8 @@ bool hf__clean(hf_manager *m, unsigned index, uint64_t now_ns); // false: someth
 void hf__strangers_acknowledge(hf_manager *m);
 
 // ---- adopt.c ----
-void hf__adopt_again(hf_manager *m, unsigned index, uint64_t now_ns); // tries what could not be opened; sets when to look again
+void hf__adopt_again(hf_manager *m, unsigned index,
+                     uint64_t now_ns);         // tries what could not be opened; sets when to look again
 int hf__adopt(hf_manager *m, uint64_t now_ns); // how many live
 
 #endif

@@ -14,8 +14,9 @@ void hf__request_take(hf_manager *m, unsigned index) {
   uint64_t request = hf_load_acquire(&m->requests->slot[index].word); // pairs with the release of the operator's swap
   if (request == s->request_done || HF_REQUEST_GENERATION(request) != (s->generation & 0xfffffu)) return;
   unsigned wanted = HF_REQUEST_WANTED(request);
-  bool restart = HF_REQUEST_RESTARTS(request) != HF_REQUEST_RESTARTS(s->request_done) ||
-                 (HF_REQUEST_GENERATION(s->request_done) != HF_REQUEST_GENERATION(request) && HF_REQUEST_RESTARTS(request) != 0);
+  bool restart =
+      HF_REQUEST_RESTARTS(request) != HF_REQUEST_RESTARTS(s->request_done) ||
+      (HF_REQUEST_GENERATION(s->request_done) != HF_REQUEST_GENERATION(request) && HF_REQUEST_RESTARTS(request) != 0);
   hf_status_word word = hf_status_word_now(m->segment, index);
   hf_state state = (hf_state)HF_WORD_STATE(word);
   bool living = hf__living_stage(s->stage);

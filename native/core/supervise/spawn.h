@@ -29,11 +29,11 @@ const char *hf_spawn_step_call(int step);
 
 typedef struct hf_spawn_args {
   const hf_spec *spec;
-  hf_spawn_slot *slot; // shared; incarnation, pid and errnum were prepared
-  char *const *env;    // complete
+  hf_spawn_slot *slot;        // shared; incarnation, pid and errnum were prepared
+  char *const *env;           // complete
   const struct rlimit *files; // what the limit of open files was before we raised ours; NULL: leave it
-  bool *in_cgroup; // set: whether it was born in `cgroup`
-  int cgroup; // directory descriptor of the cgroup to be born in; -1: the caller's
+  bool *in_cgroup;            // set: whether it was born in `cgroup`
+  int cgroup;                 // directory descriptor of the cgroup to be born in; -1: the caller's
   int null_fd, out_fd, err_fd, segment_fd, own_fd, bell_fd; // -1: not passed. None may lie in 0..2 or 64..66
 } hf_spawn_args;
 

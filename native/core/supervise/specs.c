@@ -99,9 +99,11 @@ static void define(hf_manager *m, unsigned index, const hf_spec *spec, uint64_t 
   m->proc[index].dropped_base = 0 - hf_logs_dropped(m->logs, index); // of who had the slot before
   hf_err err;
   // First the slot, whose name is still empty, then the status: a slot that was given away and lies behind the last is found by nobody.
-  if (index >= hf__slots(m)) hf_store_release(&m->segment->header.slots_used, index + 1); // pairs with the acquire in hf__slots
+  if (index >= hf__slots(m))
+    hf_store_release(&m->segment->header.slots_used, index + 1); // pairs with the acquire in hf__slots
   // A slot's state is STOPPED when it was freed; a slot that was never used has the word 0, which is FAIL: see hf__slot_free.
-  if (hf_status_commit(m->segment, index, HF_STATE_STOPPED, HF_WORD_INCARNATION(word), &err) != 0) hf__trouble(m, index, &err);
+  if (hf_status_commit(m->segment, index, HF_STATE_STOPPED, HF_WORD_INCARNATION(word), &err) != 0)
+    hf__trouble(m, index, &err);
   hf__event(m, index, HF_EVENT_defined, "");
 }
 
@@ -143,12 +145,15 @@ static int take(hf_manager *m, const char *name, const void *bytes, size_t size)
   hf_spec_owned *owned = NULL;
   uint64_t sum = checksum(bytes, size), program = 0;
   int index = find_slot(m, name);
-  if (index >= 0 && m->proc[index].spec != NULL && !m->proc[index].removing && hf_status_now(m->segment, (unsigned)index)->spec_checksum == sum)
+  if (index >= 0 && m->proc[index].spec != NULL && !m->proc[index].removing &&
+      hf_status_now(m->segment, (unsigned)index)->spec_checksum == sum)
     return 0;
   int failed = hf_spec_decode(&owned, bytes, size, &err);
-  if (!failed && strcmp(hf_spec_get(owned)->name, name) != 0) failed = hf_fail(&err, HF_ESPEC, "it names %s", hf_spec_get(owned)->name);
+  if (!failed && strcmp(hf_spec_get(owned)->name, name) != 0)
+    failed = hf_fail(&err, HF_ESPEC, "it names %s", hf_spec_get(owned)->name);
   if (!failed) failed = program_checksum(hf_spec_get(owned), &program, &err);
-  if (!failed && index < 0) failed = hf_fail(&err, HF_EFULL, "there are %d processes already, and no more are possible", HF_PROCESS_MAX);
+  if (!failed && index < 0)
+    failed = hf_fail(&err, HF_EFULL, "there are %d processes already, and no more are possible", HF_PROCESS_MAX);
   if (failed) {
     refuse(m, name, &err);
     if (owned != NULL) hf_spec_free(owned);

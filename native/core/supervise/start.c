@@ -48,7 +48,8 @@ static int open_loop(hf_manager *m, hf_err *err) {
   if ((m->timer = hf_k_timerfd_create()) < 0) return hf_fail_sys(err, "timerfd_create", "no timer can be made");
   if ((m->signals = hf_k_signalfd(&set)) < 0) return hf_fail_sys(err, "signalfd", "signals can't be read");
   m->guardian = getppid();
-  if ((m->guardian_fd = hf_k_pidfd_open(m->guardian)) < 0) return hf_fail_sys(err, "pidfd_open", "the guardian can't be watched: Linux 5.4 or newer is needed");
+  if ((m->guardian_fd = hf_k_pidfd_open(m->guardian)) < 0)
+    return hf_fail_sys(err, "pidfd_open", "the guardian can't be watched: Linux 5.4 or newer is needed");
   m->guardian_died = getppid() != m->guardian;
   int failed = hf__watch(m, m->bell, HF_EPOLL_DATA(HF_EPOLL_BELL, 0), err);
   if (!failed) failed = hf__watch(m, m->timer, HF_EPOLL_DATA(HF_EPOLL_TIMER, 0), err);
@@ -81,7 +82,8 @@ static void inherit_events(hf_manager *m) {
   uint64_t tail = hf_load_relaxed(&m->segment->header.event_tail);
   for (uint64_t sequence = hf_events_first(m->segment); sequence < tail; sequence++) {
     hf_event event;
-    if (hf_event_read(m->segment, sequence, &event) != 1 || event.type != HF_EVENT_state || event.index >= hf__slots(m)) continue;
+    if (hf_event_read(m->segment, sequence, &event) != 1 || event.type != HF_EVENT_state || event.index >= hf__slots(m))
+      continue;
     if (sequence > hf_status_now(m->segment, event.index)->event_sequence) m->proc[event.index].inherited_event = sequence;
   }
 }

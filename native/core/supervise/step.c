@@ -130,7 +130,8 @@ static bool step_resting(hf_manager *m, unsigned index, uint64_t now) {
     hf__slot_free(m, index);
     return false;
   }
-  bool readable = hf__spec(m, index) != NULL || s->wanted != HF_WANTED_RUN || hf_load_relaxed(&m->segment->header.shutting_down);
+  bool readable =
+      hf__spec(m, index) != NULL || s->wanted != HF_WANTED_RUN || hf_load_relaxed(&m->segment->header.shutting_down);
   if (!readable) return false; // its definition may be there again at the next look
   if (!hf__should_run(m, index)) {
     bool backing_off = s->stage == HF_STAGE_BACKOFF;
@@ -207,5 +208,6 @@ void hf__step(hf_manager *m, unsigned index, uint64_t now) {
     else more = step_living(m, index, now);
     if (!more) return;
   }
-  sooner(p, now + 1000000); // it goes round fast (a spawn that fails at once without back-off): let the others have their turn
+  sooner(p,
+         now + 1000000); // it goes round fast (a spawn that fails at once without back-off): let the others have their turn
 }

@@ -24,7 +24,7 @@ typedef struct members {
   struct member {
     pid_t pid;
     int pidfd;
-  } * list;
+  } *list;
 } members;
 
 static bool has(const members *m, pid_t pid) {
@@ -55,7 +55,8 @@ static void take(members *m, pid_t pid, pid_t parent) {
   hf_process_facts facts;
   int failed = hf_process_facts_read(pid, &facts);
   m->incomplete |= failed == HF_ESYS;
-  if (failed != 0 || facts.state == 'Z' || facts.state == 'X' || !(parent != 0 ? facts.parent == parent : belongs(m, pid, &facts))) {
+  if (failed != 0 || facts.state == 'Z' || facts.state == 'X' ||
+      !(parent != 0 ? facts.parent == parent : belongs(m, pid, &facts))) {
     hf_k_close(fd);
     return;
   }
@@ -84,7 +85,8 @@ static void take_descendants(members *m, int from) {
 }
 
 static bool is_marked(members *m, pid_t pid) {
-  return hf_environment_has(pid, m->tree->marker, &m->incomplete) && hf_environment_has(pid, m->tree->dir_marker, &m->incomplete);
+  return hf_environment_has(pid, m->tree->marker, &m->incomplete) &&
+         hf_environment_has(pid, m->tree->dir_marker, &m->incomplete);
 }
 
 static bool belongs(members *m, pid_t pid, const hf_process_facts *facts) {

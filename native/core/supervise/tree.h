@@ -12,8 +12,8 @@ typedef struct hf_tree {
   hf_identity main;       // the incarnation's own process: alive, a zombie, or gone
   pid_t guardian;         // where orphans land (it is the subreaper)
   bool main_is_guardians; // main is (or was) a child of the guardian; else orphans landed elsewhere and /proc is walked
-  const char *marker, *dir_marker; // environment entries that every descendant inherited
-  bool (*is_known)(pid_t pid, void *context); // true for the manager and the main process of any incarnation
+  const char *marker, *dir_marker;                // environment entries that every descendant inherited
+  bool (*is_known)(pid_t pid, void *context);     // true for the manager and the main process of any incarnation
   void (*unattributed)(pid_t pid, void *context); // told of an orphan that belongs to nobody known; may be NULL
   void *context;
 } hf_tree;

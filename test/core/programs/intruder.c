@@ -57,7 +57,8 @@ int main(int argc, char **argv) {
   if (other_user) {
     const char *dir = getenv("HOLDFAST_DIR");
     if (open("/proc/self/fd/64", O_RDWR) >= 0) broken |= 16;
-    if (can_open(dir, "segment") || can_open(dir, "requests") || can_open(dir, "exits") || can_open(dir, "bell")) broken |= 32;
+    if (can_open(dir, "segment") || can_open(dir, "requests") || can_open(dir, "exits") || can_open(dir, "bell"))
+      broken |= 32;
   }
   if (argc > 2 && ftruncate(65, 0) != 0) return 68; // its own file it may even destroy: the manager must live with that
   return broken;
