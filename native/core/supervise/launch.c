@@ -258,7 +258,7 @@ void hf__launch_failed(hf_manager *m, unsigned index, int errnum, const char *te
   const char *name = hf_status_now(m->segment, index)->name;
   hf__say(m, "%s could not be started: %s", name, text);
   if (strcmp(m->options->once, name) == 0)
-    fprintf(stderr, "holdfastd: %s could not be started: %s\n", name, text); // `run`: its terminal
+    fprintf(stderr, "holdfast: %s could not be started: %s\n", name, text); // `run`: its terminal
 }
 
 void hf__launch(hf_manager *m, unsigned index, uint64_t now) {
