@@ -217,6 +217,7 @@ bool hf__ended(hf_manager *m, unsigned index, uint64_t now) {
                       .timed_out = s->stop_reason == HF_STOP_TIMED_OUT,
                       .ran_ns = now > s->started_ns ? now - s->started_ns : 0};
   if (!find_ending(m, index, now, &ending)) return false;
+  hf__afterwards(m, index); // of the ending before this one, if that was in this very step
   hf_spec fallback;
   if (spec == NULL) {
     hf_spec_init(&fallback);
@@ -242,7 +243,7 @@ bool hf__ended(hf_manager *m, unsigned index, uint64_t now) {
   if (verdict.state == HF_STATE_FAIL) hf_failure_text(&draft->failures[0], details.detail, sizeof details.detail);
   if (hf__move(m, index, draft, verdict.state, HF_WORD_INCARNATION(word), &details) != 0) return false;
   HF_POINT("ending-recorded");
-  if (verdict.state == HF_STATE_FAIL) hf__say(m, "%s (process %d): %s", s->name, s->process.pid, details.detail);
+  if (verdict.state == HF_STATE_FAIL) m->proc[index].unsaid = hf_status_now(m->segment, index)->process.pid;
   if (verdict.limited) hf__event(m, index, HF_EVENT_limited, "the restart limit was reached");
   return true;
 }
@@ -282,6 +283,19 @@ bool hf__clean(hf_manager *m, unsigned index, uint64_t now) {
   p->kills = 0;
   m->look_again = true;
   return true;
+}
+
+void hf__afterwards(hf_manager *m, unsigned index) {
+  hf_proc *p = &m->proc[index];
+  const hf_status *s = hf_status_now(m->segment, index);
+  if (p->unsaid != 0) {
+    char text[96];
+    hf_failure_text(&s->failures[0], text, sizeof text);
+    hf__say(m, "%s (process %d): %s", s->name, (int)p->unsaid, text);
+  }
+  if (p->dead_cgroup != 0) hf_cgroup_discard(m->cgroup_base, index, p->dead_cgroup);
+  p->unsaid = 0;
+  p->dead_cgroup = 0;
 }
 
 static void acknowledge_stranger(const hf_exit_note *note, uint64_t sequence, void *context) {

@@ -72,7 +72,8 @@ void hf__close_files(hf_manager *m, unsigned index, uint32_t incarnation) {
   if (p->cgroup_fd > 0) hf_k_close(p->cgroup_fd);
   if (p->pidfd > 0) hf_k_close(p->pidfd); // leaves the epoll set with it
   p->out_fd = p->own_fd = p->pidfd = p->cgroup_fd = 0;
-  hf_cgroup_discard(m->cgroup_base, index, incarnation);
+  if (p->dead_cgroup != 0) hf_cgroup_discard(m->cgroup_base, index, p->dead_cgroup);
+  p->dead_cgroup = incarnation;
   hf__remove_files(m, index, incarnation);
 }
 
@@ -221,6 +222,7 @@ void hf__launched(hf_manager *m, unsigned index, pid_t pid, int pidfd, uint64_t 
 
 void hf__launch_failed(hf_manager *m, unsigned index, int errnum, const char *text, uint64_t now) {
   hf_proc *p = &m->proc[index];
+  hf__afterwards(m, index); // of the ending before it: its line is not about this failure
   const hf_spec *spec = hf__spec(m, index);
   hf_spec fallback;
   if (spec == NULL) { // it was announced by a dead manager, and its definition can't be read now

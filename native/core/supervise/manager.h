@@ -28,6 +28,8 @@ typedef struct hf_proc {
   bool removing;         // its definition is gone
   bool tree_signalled;   // cleaning: its group was killed
   uint8_t late_attach_seen;
+  pid_t unsaid;                         // a failure of that process is yet to be said in holdfastd.log, 0: none
+  uint32_t dead_cgroup;                 // an incarnation whose cgroup is yet to be removed, 0: none
   uint16_t kills;                       // looks that found something to kill
   uint64_t ended_ns;                    // when we saw the end
   uint64_t look_at_ns;                  // when to look again, 0: not before something happens
@@ -119,6 +121,8 @@ void hf__kill_begin(hf_manager *m, unsigned index, uint64_t now_ns);
 void hf__kill_again(hf_manager *m, unsigned index, uint64_t now_ns);
 bool hf__ended(hf_manager *m, unsigned index, uint64_t now_ns); // false: the note is not there yet
 bool hf__clean(hf_manager *m, unsigned index, uint64_t now_ns); // false: something of the tree is left
+// What an ending leaves to do that may wait until the replacement runs: its line in the log, its empty cgroup.
+void hf__afterwards(hf_manager *m, unsigned index);
 void hf__strangers_acknowledge(hf_manager *m);
 
 // ---- adopt.c ----

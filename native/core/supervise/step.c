@@ -193,12 +193,8 @@ static bool step_living(hf_manager *m, unsigned index, uint64_t now) {
   return p->ended || hf_status_now(m->segment, index)->stage != stage;
 }
 
-void hf__step(hf_manager *m, unsigned index, uint64_t now) {
+static void advance(hf_manager *m, unsigned index, uint64_t now) {
   hf_proc *p = &m->proc[index];
-  const hf_status *s = hf_status_now(m->segment, index);
-  if (s->name[0] == 0) return;
-  hf__request_take(m, index);
-  if (p->look_at_ns <= now) p->look_at_ns = 0;
   if (p->litter != 0) hf__remove_files(m, index, p->litter_last);
   for (int i = 0; i < STEPS_MAX; i++) {
     unsigned stage = hf_status_now(m->segment, index)->stage;
@@ -208,6 +204,15 @@ void hf__step(hf_manager *m, unsigned index, uint64_t now) {
     else more = step_living(m, index, now);
     if (!more) return;
   }
-  sooner(p,
-         now + 1000000); // it goes round fast (a spawn that fails at once without back-off): let the others have their turn
+  // It goes round fast (a spawn that fails at once without back-off): let the others have their turn.
+  sooner(p, now + 1000000);
+}
+
+void hf__step(hf_manager *m, unsigned index, uint64_t now) {
+  hf_proc *p = &m->proc[index];
+  if (hf_status_now(m->segment, index)->name[0] == 0) return;
+  hf__request_take(m, index);
+  if (p->look_at_ns <= now) p->look_at_ns = 0;
+  advance(m, index, now);
+  hf__afterwards(m, index); // the replacement runs by now
 }
