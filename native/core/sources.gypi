@@ -4,6 +4,7 @@
       "native/core/base/clone.c",
       "native/core/base/error.c",
       "native/core/base/kernel.c",
+      "native/core/base/machine.c",
       "native/core/base/testing.c",
       "native/core/operate/operator.c",
       "native/core/operate/self.c",

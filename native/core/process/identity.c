@@ -12,28 +12,12 @@
 #include <unistd.h>
 
 #include "base/kernel.h"
-
-// Reads a file of /proc into `out`, zero-terminated: bytes, or -1 and errno.
-static ssize_t read_small(const char *path, char *out, size_t size) {
-  int fd = hf_k_openat(AT_FDCWD, path, O_RDONLY, 0);
-  if (fd < 0) return -1;
-  size_t used = 0;
-  ssize_t got = 0;
-  while (used + 1 < size && (got = hf_k_read(fd, out + used, size - 1 - used)) > 0) used += (size_t)got;
-  int error = errno;
-  hf_k_close(fd);
-  out[used] = 0;
-  if (got < 0) {
-    errno = error;
-    return -1;
-  }
-  return (ssize_t)used;
-}
+#include "base/machine.h"
 
 int hf_process_facts_read(pid_t pid, hf_process_facts *out) {
   char path[48], text[1024];
   snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-  if (read_small(path, text, sizeof text) < 0) return errno == ENOENT || errno == ESRCH ? HF_EUNKNOWN : HF_ESYS;
+  if (hf_read_small(AT_FDCWD, path, text, sizeof text) < 0) return errno == ENOENT || errno == ESRCH ? HF_EUNKNOWN : HF_ESYS;
   // The name is in parentheses and may hold anything: go on after the last one.
   char *rest = strrchr(text, ')');
   int parent, group, session;
@@ -83,23 +67,6 @@ int hf_identity_open(const hf_identity *identity, hf_err *err) {
   return hf_fail(err, HF_EUNKNOWN, "process %d is gone", identity->pid);
 }
 
-int hf_boot_id(char out[40], hf_err *err) {
-  char text[64];
-  if (read_small("/proc/sys/kernel/random/boot_id", text, sizeof text) < 36)
-    return hf_fail_sys(err, "read", "the boot id can't be read: /proc must be mounted");
-  memset(out, 0, 40);
-  memcpy(out, text, 36);
-  return 0;
-}
-
-int hf_pid_namespace(uint64_t *out, hf_err *err) {
-  struct stat st;
-  if (hf_k_fstatat(AT_FDCWD, "/proc/self/ns/pid", &st, 0) != 0)
-    return hf_fail_sys(err, "stat", "the pid namespace can't be read: /proc must be mounted");
-  *out = (uint64_t)st.st_ino;
-  return 0;
-}
-
 static bool numbers_each(const char *text, bool (*each)(pid_t, void *), void *context) {
   while (*text != 0) {
     char *end;
@@ -131,7 +98,7 @@ static bool is_gone(int error) { return error == ENOENT || error == ESRCH; }
 static int children_of_thread(pid_t pid, pid_t tid, bool (*each)(pid_t, void *), void *context) {
   char path[64], small[4096];
   snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)tid);
-  ssize_t used = read_small(path, small, sizeof small);
+  ssize_t used = hf_read_small(AT_FDCWD, path, small, sizeof small);
   if (used < 0) return -1;
   if ((size_t)used < sizeof small - 16) return numbers_each(small, each, context);
   char *large = malloc(1 << 20); // a process with hundreds of children
@@ -139,7 +106,7 @@ static int children_of_thread(pid_t pid, pid_t tid, bool (*each)(pid_t, void *),
     errno = ENOMEM;
     return -1;
   }
-  used = read_small(path, large, 1 << 20);
+  used = hf_read_small(AT_FDCWD, path, large, 1 << 20);
   int result = used < 0 ? -1 : numbers_each(large, each, context);
   int error = errno;
   free(large);

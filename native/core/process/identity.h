@@ -26,10 +26,6 @@ bool hf_identity_alive(const hf_identity *identity);
 // still counts as there), or HF_ESYS.
 int hf_identity_open(const hf_identity *identity, hf_err *err);
 
-// The boot id (36 characters) and the inode of this process's pid namespace.
-int hf_boot_id(char out[40], hf_err *err);
-int hf_pid_namespace(uint64_t *out, hf_err *err);
-
 // Calls `each` for every child of `pid` (all its threads): from /proc/<pid>/task/*/children, or where the kernel has no such file
 // by a walk through /proc. `each` returns false to end early. 0, or HF_EUNKNOWN where the process is gone, or HF_ESYS where
 // something could not be read, so that children may have been missed.

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/kernel.h"
-#include "process/identity.h"
+#include "base/machine.h"
 #include "segment/dir.h"
 
 _Static_assert(sizeof(_Atomic uint64_t) == 8 && sizeof(_Atomic uint32_t) == 4, "lock-free words");

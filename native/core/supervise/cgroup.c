@@ -10,20 +10,10 @@
 #include <unistd.h>
 
 #include "base/kernel.h"
+#include "base/machine.h"
 #include "segment/segment.h"
 
 enum { PATH_BYTES = 1024 };
-
-static bool read_text(int dir, const char *name, char *out, size_t size) {
-  int fd = hf_k_openat(dir, name, O_RDONLY, 0);
-  if (fd < 0) return false;
-  size_t used = 0;
-  ssize_t got;
-  while (used + 1 < size && (got = hf_k_read(fd, out + used, size - 1 - used)) > 0) used += (size_t)got;
-  hf_k_close(fd);
-  out[used] = 0;
-  return true;
-}
 
 // Where cgroup2 is mounted: the mount point of the first mountinfo line of that type.
 static bool mount_point(char *out, size_t size) {
@@ -44,7 +34,7 @@ static bool mount_point(char *out, size_t size) {
 // The manager's own cgroup: the line "0::<path>" of /proc/self/cgroup.
 static bool own_path(char *out, size_t size) {
   char text[4096], point[PATH_BYTES];
-  if (!mount_point(point, sizeof point) || !read_text(AT_FDCWD, "/proc/self/cgroup", text, sizeof text)) return false;
+  if (!mount_point(point, sizeof point) || hf_read_small(AT_FDCWD, "/proc/self/cgroup", text, sizeof text) < 0) return false;
   char *line = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
   if (line == NULL) return false;
   char *path = strchr(line, '/');
@@ -97,7 +87,7 @@ void hf_cgroup_discard(int base, unsigned index, uint32_t incarnation) {
 
 bool hf_cgroup_empty(int cgroup) {
   char text[256];
-  return read_text(cgroup, "cgroup.events", text, sizeof text) && strstr(text, "populated 0") != NULL;
+  return hf_read_small(cgroup, "cgroup.events", text, sizeof text) > 0 && strstr(text, "populated 0") != NULL;
 }
 
 bool hf_cgroup_kill(int cgroup) {
