@@ -1,35 +1,10 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { Manager } from '../../lib/index.js';
 import { native } from '../../lib/native.js';
+import { asleep, logDir, look, manager, pidOf, within } from './embedded.js';
 import { isRunning, until } from './stage.js';
-
-const asleep = { run: ['sleep', '1000'], ready: 'alive', aliveForMs: 10 } as const;
-const within = { timeoutMs: 10_000 };
-
-let logDir: string;
-let manager: Manager;
-beforeEach(() => {
-  logDir = mkdtempSync(join(tmpdir(), 'holdfast-manager-'));
-  manager = new Manager({ instance: 'shop', logDir });
-});
-afterEach(async () => {
-  await manager.stop();
-  rmSync(logDir, { recursive: true });
-});
-
-/** The one process, or the one of that name. */
-async function look(name = 'web') {
-  const found = (await manager.status()).processes.find((process) => process.name === name);
-  if (found === undefined) throw new Error(`${name} is not there`);
-  return found;
-}
-
-async function pidOf(name = 'web'): Promise<number> {
-  return (await look(name)).pid ?? 0;
-}
 
 describe('its life', () => {
   test('runs what was defined before and after start, and leaves nothing behind', async () => {
