@@ -169,4 +169,30 @@ TEST(children_do_not_share_the_managers_bell) {
   fx_close(&f);
 }
 
+TEST(a_directory_that_vanished_is_said_and_the_end_still_comes) {
+  fixture f;
+  char command[160], path[128], text[4096] = "";
+  int status;
+  CHECK(fx_open(&f) && fx_define(&f, "web", sleeper) && fx_define(&f, "other", sleeper) && fx_start(&f));
+  CHECK(FX_UNTIL(&f, fx_status(&f, "web").state == HF_STATE_READY && fx_status(&f, "other").state == HF_STATE_READY));
+  pid_t other = fx_status(&f, "other").pid;
+  snprintf(command, sizeof command, "rm -rf %s", f.dir);
+  CHECK_EQ(system(command), 0);
+  CHECK_EQ(kill(fx_status(&f, "web").pid, SIGKILL), 0);
+  snprintf(path, sizeof path, "%s/holdfastd.log", f.log_dir);
+  CHECK(FX_UNTIL(&f, __extension__({
+    int fd = open(path, O_RDONLY);
+    ssize_t got = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+    if (fd >= 0) close(fd);
+    text[got > 0 ? got : 0] = 0;
+    strstr(text, "has vanished") != NULL;
+  })));
+  CHECK(fx_alive(other)); // what runs goes on
+  kill(f.guardian, SIGTERM);
+  CHECK_EQ(waitpid(f.guardian, &status, 0), f.guardian);
+  f.guardian = 0;
+  CHECK(fx_gone(other));
+  fx_close(&f);
+}
+
 CHECK_MAIN

@@ -290,6 +290,14 @@ void hf__launch(hf_manager *m, unsigned index, uint64_t now) {
   pid_t pid;
   int pidfd;
   hf_err err;
-  if (spawn(m, index, incarnation, &pid, &pidfd, &err) == 0) hf__launched(m, index, pid, pidfd, now);
-  else hf__launch_failed(m, index, err.errnum, err.text, now);
+  if (spawn(m, index, incarnation, &pid, &pidfd, &err) == 0) {
+    hf__launched(m, index, pid, pidfd, now);
+    return;
+  }
+  struct stat st;
+  bool vanished = err.errnum == ENOENT && hf_k_fstat(m->dir, &st) == 0 && st.st_nlink == 0;
+  if (vanished)
+    snprintf(err.text, sizeof err.text,
+             "%s has vanished (removed, or by logind's RemoveIPC): end holdfastd and run holdfast up", m->options->dir);
+  hf__launch_failed(m, index, err.errnum, err.text, now);
 }
