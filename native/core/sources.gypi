@@ -18,7 +18,7 @@
       "native/core/process/spec.c",
       "native/core/process/spec_check.c",
       "native/core/process/spec_decode.c",
-      "native/core/process/spec_same.c",
+      "native/core/process/spec_program.c",
       "native/core/process/state.c",
       "native/core/process/status.c",
       "native/core/process/user.c",

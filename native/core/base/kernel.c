@@ -66,11 +66,6 @@ ssize_t hf_k_write(int fd, const void *buffer, size_t size) {
   return write(fd, buffer, size);
 }
 
-int hf_k_fsync(int fd) {
-  FAULT("fsync");
-  return fsync(fd);
-}
-
 int hf_k_ftruncate(int fd, off_t size) {
   FAULT("ftruncate");
   return ftruncate(fd, size);
@@ -131,11 +126,6 @@ int hf_k_renameat(int from_dir, const char *from, int to_dir, const char *to) {
 int hf_k_fchown(int fd, uid_t uid, gid_t gid) {
   FAULT("fchown");
   return fchown(fd, uid, gid);
-}
-
-int hf_k_fchmod(int fd, mode_t mode) {
-  FAULT("fchmod");
-  return fchmod(fd, mode);
 }
 
 int hf_k_flock(int fd, int operation) {

@@ -37,7 +37,6 @@ int hf_k_close(int fd); // never retried; a failure leaves the descriptor closed
 ssize_t hf_k_read(int fd, void *buffer, size_t size);
 ssize_t hf_k_pread(int fd, void *buffer, size_t size, off_t offset);
 ssize_t hf_k_write(int fd, const void *buffer, size_t size);
-int hf_k_fsync(int fd);
 int hf_k_ftruncate(int fd, off_t size);
 int hf_k_fallocate(int fd, off_t offset, off_t size);
 void *hf_k_mmap(size_t size, int prot, int flags, int fd); // MAP_FAILED on failure
@@ -51,7 +50,6 @@ int hf_k_unlinkat(int dirfd, const char *path, int flags);
 int hf_k_linkat(int from_dir, const char *from, int to_dir, const char *to);
 int hf_k_renameat(int from_dir, const char *from, int to_dir, const char *to);
 int hf_k_fchown(int fd, uid_t uid, gid_t gid);
-int hf_k_fchmod(int fd, mode_t mode);
 int hf_k_flock(int fd, int operation);
 int hf_k_fcntl(int fd, int command, long argument);
 int hf_k_epoll_create1(int flags);

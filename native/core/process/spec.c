@@ -13,6 +13,8 @@
 // A file is valid if all of that holds to the last byte and hf_spec_check agrees. A torn or foreign file is refused whole.
 #include "process/spec.h"
 
+#include "base/hash.h"
+
 #include <signal.h>
 #include <string.h>
 
@@ -21,13 +23,9 @@ static void put_le(uint8_t *out, uint64_t value, size_t bytes) {
 }
 
 uint64_t hf_spec_checksum(const void *bytes, size_t size) {
-  const uint8_t *at = bytes;
-  uint64_t hash = UINT64_C(14695981039346656037);
-  for (size_t i = 0; i < size; i++) {
-    if (i == HF_SPEC_AT_CHECKSUM) i += 8;
-    hash = (hash ^ at[i]) * UINT64_C(1099511628211);
-  }
-  return hash;
+  uint64_t hash = hf_hash(HF_HASH_SEED, bytes, HF_SPEC_AT_CHECKSUM);
+  size_t rest = HF_SPEC_AT_CHECKSUM + 8;
+  return hf_hash(hash, (const uint8_t *)bytes + rest, size - rest);
 }
 
 void hf_spec_init(hf_spec *spec) {

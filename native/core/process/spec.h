@@ -75,9 +75,10 @@ int hf_spec_number_check(const hf_spec_number *field, uint64_t raw, const char *
 // it, so neither accepts what the other refuses.
 int hf_spec_check(const hf_spec *spec, hf_err *err);
 
-// True if a living process need not be restarted to go from `a` to `b`: what matters at exec is equal. The rest (restart,
-// back-off, limit, timeouts, stop signal, log, dependsOn, ready, enabled) is policy, and can change under it.
-bool hf_spec_same_program(const hf_spec *a, const hf_spec *b);
+// Two definitions with the same program checksum need no new process to go from one to the other: what matters at exec is equal.
+// The rest (restart, back-off, limit, timeouts, stop signal, log, dependsOn, ready, enabled) is policy, and can change under it.
+// 0, or the error of hf_spec_encode, or HF_ENOMEM.
+int hf_spec_program_checksum(const hf_spec *spec, uint64_t *out, hf_err *err);
 
 // FNV-1a, 64 bits, over encoded bytes but for the checksum in them. `size` is at least HF_SPEC_HEADER_BYTES.
 uint64_t hf_spec_checksum(const void *bytes, size_t size);

@@ -193,16 +193,10 @@ static bool find_ending(hf_manager *m, unsigned index, uint64_t now, hf_ending *
   return false;
 }
 
-static void note_failure(hf_status *draft, hf_state phase, uint32_t incarnation, const hf_verdict *verdict,
-                         const hf_ending *ending) {
+void hf__failure_keep(hf_status *draft, const hf_failure *failure) {
   memmove(&draft->failures[1], &draft->failures[0], sizeof draft->failures - sizeof draft->failures[0]);
-  draft->failures[0] = (hf_failure){.cause = (uint8_t)verdict->cause,
-                                    .phase = (uint8_t)phase,
-                                    .signal = (int16_t)ending->signal,
-                                    .exit_code = ending->exit_code,
-                                    .incarnation = incarnation,
-                                    .at_real_ns = hf_now_real_ns(),
-                                    .ran_ns = ending->ran_ns};
+  draft->failures[0] = *failure;
+  draft->failures[0].at_real_ns = hf_now_real_ns();
   if (draft->failure_count < HF_FAILURES_KEPT) draft->failure_count++;
 }
 
@@ -225,7 +219,13 @@ bool hf__ended(hf_manager *m, unsigned index, uint64_t now) {
   }
   hf_status *draft = hf_status_begin(m->segment, index);
   hf_verdict verdict = hf_policy_judge(spec, &draft->history, &ending, now, hf__random(m));
-  if (verdict.state == HF_STATE_FAIL) note_failure(draft, phase, HF_WORD_INCARNATION(word), &verdict, &ending);
+  if (verdict.state == HF_STATE_FAIL)
+    hf__failure_keep(draft, &(hf_failure){.cause = (uint8_t)verdict.cause,
+                                          .phase = (uint8_t)phase,
+                                          .signal = (int16_t)ending.signal,
+                                          .exit_code = ending.exit_code,
+                                          .incarnation = HF_WORD_INCARNATION(word),
+                                          .ran_ns = ending.ran_ns});
   bool again = verdict.restart || draft->restart_after;
   draft->stage = HF_STAGE_CLEANING;
   draft->ended_ns = now;

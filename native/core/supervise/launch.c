@@ -233,14 +233,11 @@ void hf__launch_failed(hf_manager *m, unsigned index, int errnum, const char *te
   hf_status *draft = hf_status_begin(m->segment, index);
   hf_ending ending = {.spawn_failed = true, .exit_code = -1, .errnum = errnum};
   hf_verdict verdict = hf_policy_judge(spec, &draft->history, &ending, now, hf__random(m));
-  memmove(&draft->failures[1], &draft->failures[0], sizeof draft->failures - sizeof draft->failures[0]);
-  draft->failures[0] = (hf_failure){.cause = HF_CAUSE_spawn,
-                                    .phase = HF_STATE_STARTED,
-                                    .exit_code = -1,
-                                    .errnum = errnum,
-                                    .incarnation = HF_WORD_INCARNATION(word),
-                                    .at_real_ns = hf_now_real_ns()};
-  if (draft->failure_count < HF_FAILURES_KEPT) draft->failure_count++;
+  hf__failure_keep(draft, &(hf_failure){.cause = HF_CAUSE_spawn,
+                                        .phase = HF_STATE_STARTED,
+                                        .exit_code = -1,
+                                        .errnum = errnum,
+                                        .incarnation = HF_WORD_INCARNATION(word)});
   draft->process = (hf_identity){0};
   draft->ended_ns = now;
   draft->exit_code = errnum == ENOENT ? 127 : 126; // as shells say it

@@ -114,6 +114,7 @@ void hf__remove_files(hf_manager *m, unsigned index, uint32_t incarnation); // w
 void hf__marker(const hf_manager *m, unsigned index, uint32_t incarnation, char *out, size_t size); // "HOLDFAST_ID=…"
 
 // ---- ending.c ----
+void hf__failure_keep(hf_status *draft, const hf_failure *failure); // the newest first; fills in when
 void hf__stop_begin(hf_manager *m, unsigned index, int reason, bool restart_after, uint64_t now_ns);
 void hf__stop_signal(hf_manager *m, unsigned index);       // to the process group
 uint64_t hf__kill_at(const hf_manager *m, unsigned index); // when a stop that is under way escalates

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "base/kernel.h"
 #include "process/policy.h"
 #include "process/status.h"
@@ -17,45 +18,6 @@
 
 enum { SCAN_FIRST_NS = 100000000 };
 #define SCAN_LONGEST_NS UINT64_C(10000000000)
-
-static uint64_t checksum(const void *bytes, size_t size) {
-  uint64_t hash = 0xcbf29ce484222325u; // FNV-1a
-  for (size_t i = 0; i < size; i++) hash = (hash ^ ((const unsigned char *)bytes)[i]) * 0x100000001b3u;
-  return hash;
-}
-
-// What is left of a definition when everything that can change while it runs is put to its default.
-static int program_checksum(const hf_spec *spec, uint64_t *out, hf_err *err) {
-  hf_spec program = *spec, defaults;
-  hf_spec_init(&defaults);
-  program.ready = defaults.ready;
-  program.restart = defaults.restart;
-  program.enabled = defaults.enabled;
-  program.stop_signal = defaults.stop_signal;
-  program.stop_timeout_ns = defaults.stop_timeout_ns;
-  program.start_timeout_ns = defaults.start_timeout_ns;
-  program.alive_for_ns = defaults.alive_for_ns;
-  program.backoff_first_ns = defaults.backoff_first_ns;
-  program.backoff_from_ns = defaults.backoff_from_ns;
-  program.backoff_max_ns = defaults.backoff_max_ns;
-  program.backoff_reset_after_ns = defaults.backoff_reset_after_ns;
-  program.backoff_factor = defaults.backoff_factor;
-  program.backoff_jitter = defaults.backoff_jitter;
-  program.limit_count = defaults.limit_count;
-  program.limit_within_ns = defaults.limit_within_ns;
-  program.log_max_bytes = defaults.log_max_bytes;
-  program.log_keep = defaults.log_keep;
-  program.log_file = NULL;
-  program.depends_count = 0;
-  ssize_t size = hf_spec_encode(&program, NULL, 0, err);
-  if (size < 0) return (int)size;
-  void *bytes = malloc((size_t)size);
-  if (bytes == NULL) return hf_fail(err, HF_ENOMEM, "out of memory for a definition");
-  ssize_t written = hf_spec_encode(&program, bytes, (size_t)size, err);
-  if (written > 0) *out = checksum(bytes, (size_t)written);
-  free(bytes);
-  return written < 0 ? (int)written : 0;
-}
 
 void hf__log_target(const hf_manager *m, unsigned index, hf_log_target *out) {
   const hf_spec *spec = hf__spec(m, index);
@@ -143,7 +105,7 @@ static void refuse(hf_manager *m, const char *name, const hf_err *err) {
 static int take(hf_manager *m, const char *name, const void *bytes, size_t size) {
   hf_err err;
   hf_spec_owned *owned = NULL;
-  uint64_t sum = checksum(bytes, size), program = 0;
+  uint64_t sum = hf_hash(HF_HASH_SEED, bytes, size), program = 0;
   int index = find_slot(m, name);
   if (index >= 0 && m->proc[index].spec != NULL && !m->proc[index].removing &&
       hf_status_now(m->segment, (unsigned)index)->spec_checksum == sum)
@@ -151,7 +113,7 @@ static int take(hf_manager *m, const char *name, const void *bytes, size_t size)
   int failed = hf_spec_decode(&owned, bytes, size, &err);
   if (!failed && strcmp(hf_spec_get(owned)->name, name) != 0)
     failed = hf_fail(&err, HF_ESPEC, "it names %s", hf_spec_get(owned)->name);
-  if (!failed) failed = program_checksum(hf_spec_get(owned), &program, &err);
+  if (!failed) failed = hf_spec_program_checksum(hf_spec_get(owned), &program, &err);
   if (!failed && index < 0)
     failed = hf_fail(&err, HF_EFULL, "there are %d processes already, and no more are possible", HF_PROCESS_MAX);
   if (failed) {
