@@ -182,6 +182,21 @@ TEST(writes_output_in_order_also_the_last_words) {
   fx_close(&f);
 }
 
+// True if a process has that file open.
+static bool holds(pid_t pid, const char *file) {
+  char path[64], target[256];
+  snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+  DIR *entries = opendir(path);
+  bool found = false;
+  for (struct dirent *entry; entries != NULL && !found && (entry = readdir(entries)) != NULL;) {
+    ssize_t length = readlinkat(dirfd(entries), entry->d_name, target, sizeof target - 1);
+    target[length > 0 ? length : 0] = 0;
+    found = strcmp(target, file) == 0;
+  }
+  if (entries != NULL) closedir(entries);
+  return found;
+}
+
 TEST(keeps_last_words_while_no_manager_lives) {
   static const char *const talker[] = {"sh", "-c", "read line < /tmp/hf-words.fifo; echo last words; exit 5", NULL};
   fixture f;
@@ -197,6 +212,9 @@ TEST(keeps_last_words_while_no_manager_lives) {
   pid_t pid = fx_status(&f, "talker").pid;
   hf_instance_status instance;
   hf_operator_instance(f.op, &instance, NULL);
+  // The guardian has been told of the FIFO, and needs a moment to open it: stopped before, it would hold nothing.
+  snprintf(path, sizeof path, "%s/out.0.1", f.dir);
+  CHECK(FX_UNTIL(&f, holds(instance.guardian_pid, path)));
   // Neither can do anything while they are stopped; then the manager dies, and the guardian starts another.
   kill(instance.guardian_pid, SIGSTOP);
   kill(instance.manager_pid, SIGKILL);
