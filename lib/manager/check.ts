@@ -1,6 +1,6 @@
 /** Checks of single values of a definition. Each message says the process, the option, what was expected, what was given, the fix. */
-import { inspect } from 'node:util';
 import { ValueError } from '../errors.js';
+import { show } from '../show.js';
 
 const YEAR_MS = 365 * 24 * 3600 * 1000;
 
@@ -8,12 +8,6 @@ const YEAR_MS = 365 * 24 * 3600 * 1000;
 export interface Place {
   readonly process: string;
   readonly option: string;
-}
-
-/** A short look at a value, for messages. */
-export function show(value: unknown): string {
-  const text = inspect(value, { depth: 1, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 60, maxArrayLength: 8 });
-  return text.length > 120 ? `${text.slice(0, 117)}...` : text;
 }
 
 /** The error for a value that is not what was expected. */

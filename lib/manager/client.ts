@@ -3,8 +3,9 @@ import { mkdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ExosError, publicly, ValueError } from '../errors.js';
 import type { NativeOperator, NativeProcess } from '../native.js';
-import { ProcessState, stateName, stateNumber } from '../process/state.js';
-import { show } from './check.js';
+import { type ProcessState, stateName } from '../process/state.js';
+import { checkWait } from '../process/wait.js';
+import { show } from '../show.js';
 import { EventCursor, eventStream } from './event-log.js';
 import { expandInstances, instanceNames, matchNames } from './instances.js';
 import { Listeners } from './listeners.js';
@@ -97,16 +98,7 @@ export class OperatorClient implements Client {
     state: ProcessState,
     { timeoutMs = Number.POSITIVE_INFINITY }: { timeoutMs?: number } = {},
   ): Promise<void> {
-    if (stateNumber(state) < 0) {
-      throw new ValueError(
-        `state must be a process state, and is ${show(state)}: use one of ${Object.keys(ProcessState).join(', ')}`,
-      );
-    }
-    if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0)) {
-      throw new ValueError(
-        `timeoutMs must be a number of milliseconds of 0 or more, and is ${show(timeoutMs)}: write one such as 5000`,
-      );
-    }
+    checkWait(state, timeoutMs);
     // The log tells of states that have passed by the time that anybody looks.
     this.#open();
     const cursor = publicly(() => new EventCursor(this.#operator, 'now'));

@@ -2,7 +2,7 @@
 
 import { ValueError } from '../errors.js';
 import type { NativeOperator } from '../native.js';
-import { show } from './check.js';
+import { show } from '../show.js';
 import { EventCursor } from './event-log.js';
 import type { ClientEvent, ClientListener, HoldfastEvent } from './types.js';
 import type { Watch } from './watch.js';

@@ -4,7 +4,7 @@ import { ExosError, publicly, ValueError } from '../errors.js';
 import { native } from '../native.js';
 import { isValidName } from '../process/name.js';
 import type { ProcessState } from '../process/state.js';
-import { show } from './check.js';
+import { show } from '../show.js';
 import { OperatorClient } from './client.js';
 import { startGuardian } from './guardian.js';
 import { defaultLogDir } from './log-dir.js';

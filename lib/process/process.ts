@@ -1,8 +1,9 @@
 /** Name and state of this process, and the states of its peers: the calls of the documented API. */
-import { inspect } from 'node:util';
 import { ValueError } from '../errors.js';
+import { show } from '../show.js';
 import { self } from './self.js';
-import { ProcessState, stateNumber } from './state.js';
+import type { ProcessState } from './state.js';
+import { checkWait } from './wait.js';
 
 /**
  * The name of this process: the one of its definition, or where no manager started it `node`, unless it was set.
@@ -48,20 +49,11 @@ export function getProcessState(name: string): ProcessState {
  * very process. ExosError for an unknown name, ValueError for a bad value.
  */
 export function waitForStateSync(name: string, state: ProcessState, timeoutMs: number): boolean {
-  if (stateNumber(state) < 0) {
-    throw new ValueError(
-      `state must be a process state, and is ${inspect(state)}: use one of ${Object.keys(ProcessState).join(', ')}`,
-    );
-  }
-  if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0)) {
-    throw new ValueError(
-      `timeoutMs must be a number of milliseconds of 0 or more, and is ${inspect(timeoutMs)}: write one such as 5000`,
-    );
-  }
+  checkWait(state, timeoutMs);
   return self().waitFor(checkedName(name), state, timeoutMs);
 }
 
 function checkedName(name: unknown): string {
   if (typeof name === 'string') return name;
-  throw new ValueError(`the name of a process must be a string, and is ${inspect(name)}: give its name`);
+  throw new ValueError(`the name of a process must be a string, and is ${show(name)}: give its name`);
 }
