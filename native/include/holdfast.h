@@ -34,6 +34,10 @@ extern "C" {
 #define HF_LIMITS_MAX 16             // resource limits of a process
 #define HF_LIMIT_COUNT_MAX 64        // largest `limit.count`
 #define HF_DIR_BYTES_MAX 80          // path of an instance directory, the ending zero excluded
+#define HF_CELL_MAX 1020             // monitored threads of one process, its descendants included
+#define HF_CELL_NOTE_SIZE 48         // bytes of a note, the ending zero included
+#define HF_STATUS_TEXT_SIZE 64       // bytes kept of what a program says of itself by sd_notify, the ending zero included
+#define HF_WHERE_SIZE 64             // bytes kept of where a thread hung, the ending zero included
 
 // ---- errors: name, number, sentence -------------------------------------------------------------------------------------
 #define HF_ERRORS(X)                                                                                                         \
@@ -105,7 +109,8 @@ HF_EXPORT const char *hf_state_name(unsigned state); // "READY"; "?" for a numbe
   X(exit, 2, "exited, and should not have, or with an unexpected code")                                                      \
   X(startTimeout, 3, "did not become READY in time")                                                                         \
   X(spawn, 4, "could not be executed")                                                                                       \
-  X(lost, 5, "ended while nobody looked, and left no note")
+  X(lost, 5, "ended while nobody looked, and left no note")                                                                  \
+  X(hang, 6, "a thread of it gave no sign of life in time")
 
 typedef enum hf_cause {
 #define HF_CAUSE_ENUM(name, number, sentence) HF_CAUSE_##name = (number),
@@ -130,7 +135,10 @@ HF_EXPORT const char *hf_cause_name(unsigned cause);
   X(orphan, 9, "a process that nobody can attribute is left alone")                                                          \
   X(dropped, 10, "output was dropped: the disk is slow or full")                                                             \
   X(refused, 11, "a definition was refused")                                                                                 \
-  X(trouble, 12, "the manager itself met an error")
+  X(trouble, 12, "the manager itself met an error")                                                                          \
+  X(hung, 13, "a thread missed its heartbeat: its stack is written, then the process is killed")                             \
+  X(excused, 14, "a silent thread is left alone: a debugger holds it, or it was stopped or frozen")                          \
+  X(stopping, 15, "a process says that it is stopping (sd_notify)")
 
 typedef enum hf_event_type {
 #define HF_EVENT_ENUM(name, number, sentence) HF_EVENT_##name = (number),
@@ -148,6 +156,7 @@ HF_EXPORT int hf_name_check(const char *name, hf_err *err);
 // ---- definitions --------------------------------------------------------------------------------------------------------
 enum { HF_START_AUTO = 0, HF_START_ON_DEMAND = 1 };
 enum { HF_READY_AUTO = 0, HF_READY_CALL = 1, HF_READY_ALIVE = 2 };
+enum { HF_STOPPED_WAIT = 0, HF_STOPPED_FAIL = 1 };
 enum { HF_RESTART_ALWAYS = 0, HF_RESTART_ON_FAILURE = 1, HF_RESTART_NEVER = 2 };
 
 typedef struct hf_limit {
@@ -164,6 +173,8 @@ typedef struct hf_spec {
   uint64_t stop_timeout_ns;
   uint64_t start_timeout_ns; // 0: none. `ready: auto` has none
   uint64_t alive_for_ns;
+  uint64_t heartbeat_ns; // 0: none is asked for. Else somebody in it must beat: FAIL at start_timeout_ns where nobody does
+  uint8_t stopped;       // HF_STOPPED_…: what a silent thread means whose process was stopped (SIGSTOP)
   uint64_t backoff_first_ns, backoff_from_ns, backoff_max_ns, backoff_reset_after_ns;
   double backoff_factor, backoff_jitter;
   uint32_t limit_count; // 0: no limit
@@ -205,6 +216,8 @@ typedef struct hf_self hf_self;
 // passed. HF_ENOTATTACHED with the reason where there is none. `claim` marks the phase BOOTING (the first to attach in the
 // tree declares phases). Never blocks. One per process; the mappings are never unmapped.
 HF_EXPORT int hf_attach(hf_self **out, hf_err *err);
+// The same, and declares no phase: for a preload, which says nothing about the program.
+HF_EXPORT int hf_attach_quietly(hf_self **out, hf_err *err);
 // 1 if this very process (not a descendant) is the one that a manager executed, else 0. Cheap where there is no manager.
 HF_EXPORT int hf_spawned_here(void);
 HF_EXPORT const char *hf_self_name(const hf_self *self);
@@ -219,6 +232,51 @@ HF_EXPORT int hf_self_state(hf_self *self, const char *name, hf_err *err);
 HF_EXPORT int hf_self_wait(hf_self *self, const char *name, hf_state state, int64_t timeout_ns, hf_err *err);
 // Writes the known names, separated by ", ", into out.
 HF_EXPORT int hf_self_names(hf_self *self, char *out, size_t size);
+
+// ---- heartbeats of this process -----------------------------------------------------------------------------------------
+// A monitored thread has a cell: one cache line that it beats into, by one store. Under a manager the cells lie in the shared file
+// of the process, and the manager judges; else in private memory, and nobody judges but hf_judge_here. Which of the two is decided
+// by the first call of hf_hearts, for good. Cells are numbers from 0. All calls are safe from any thread; none blocks.
+
+// Where the cells are: `self` from hf_attach, or NULL for private memory. Idempotent: the first call decides. *base: the mapping
+// (never unmapped), in which cell c lies at hf_cell_offset(c) and begins with its beat counter (uint32_t).
+HF_EXPORT int hf_hearts(hf_self *self, void **base, size_t *size, hf_err *err);
+HF_EXPORT size_t hf_cell_offset(uint32_t cell);
+// Claims a cell: its number, or HF_EFULL. `name` is cut to 31 bytes. tid: of the thread, 0 where it is not known yet
+// (hf_cell_thread tells it later). thread_id: Node's.
+HF_EXPORT int hf_cell_claim(const char *name, pid_t tid, uint32_t thread_id, hf_err *err);
+HF_EXPORT void hf_cell_thread(uint32_t cell, pid_t tid);
+// From now on silence for more than `grace` periods is a failure of the process. Counts as a beat. Again: replaces the period.
+HF_EXPORT int hf_cell_register(uint32_t cell, uint64_t period_ns, unsigned grace, hf_err *err);
+HF_EXPORT void hf_cell_deregister(uint32_t cell); // the cell stays claimed
+HF_EXPORT void hf_cell_release(uint32_t cell);    // nobody refers to it any more: it may be claimed again
+// Counts as a beat; the next one may come `extra_ns` later than otherwise. `why` is cut to 47 bytes.
+HF_EXPORT void hf_cell_busy(uint32_t cell, uint64_t extra_ns, const char *why);
+HF_EXPORT void hf_cell_note(uint32_t cell, const char *note); // shown in status and report; counts as nothing
+// This very process exits: none of its cells is judged any more.
+HF_EXPORT void hf_hearts_end(void);
+// The beat: one store, no system call, no clock.
+static inline void hf_cell_beat(void *base, size_t offset) {
+  void *at = (char *)base + offset;
+  uint32_t *beat = (uint32_t *)at;
+  __atomic_store_n(beat, __atomic_load_n(beat, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
+}
+// Of the tree that a manager started, one process beats for the definition's `heartbeat` (the first that asks, or the next when that
+// is dead): the period in ns where this one shall, 0 where another does or none is asked for.
+HF_EXPORT int64_t hf_heartbeat_claim(hf_self *self, hf_err *err);
+
+// Who can tell what a thread is doing (the addon asks V8). Called on the helper thread, when a cell of this process was judged silent;
+// blocks until `deadline_mono_ns` at most. Writes text: its first line is "where: FUNCTION (FILE:LINE:COLUMN)", or "where: -" where
+// that is not known. Returns its length, 0 for none.
+typedef size_t (*hf_stack_hook)(uint32_t cell, uint64_t deadline_mono_ns, char *out, size_t size);
+HF_EXPORT void hf_stack_hook_set(hf_stack_hook hook);
+// What the kernel knows of a thread of this process: state, system call, wait channel, one a line, and in `where` (64 bytes, may be
+// NULL) a few words: "read, in pipe_read", "running native code". Returns the length.
+HF_EXPORT size_t hf_thread_kernel_view(pid_t pid, pid_t tid, char *out, size_t size, char *where);
+// Judges this process from a thread of its own, where no manager does: silence of that cell writes a report to stderr, and to a file
+// in $HOLDFAST_REPORT_DIR where that is set; then aborts, or goes on and reports the next hang. HF_EMOVE under a manager: it judges.
+enum { HF_HANG_REPORT = 1, HF_HANG_ABORT = 2 };
+HF_EXPORT int hf_judge_here(uint32_t cell, int on_hang, hf_err *err);
 
 // ---- an operator --------------------------------------------------------------------------------------------------------
 typedef struct hf_operator hf_operator;
@@ -251,6 +309,9 @@ HF_EXPORT int64_t hf_operator_request(hf_operator *op, const char *name, hf_requ
 HF_EXPORT int hf_operator_shutdown(hf_operator *op, hf_err *err); // ask the manager to stop everything and end
 HF_EXPORT int hf_operator_signal(hf_operator *op, const char *name, int signal, hf_err *err);
 
+// What did not come in time, of a startTimeout.
+enum { HF_LATE_READY = 0, HF_LATE_HEARTBEAT = 1, HF_LATE_LOADCFG = 2, HF_LATE_STOPPING = 3 };
+
 typedef struct hf_failure {
   uint8_t cause;     // hf_cause
   uint8_t phase;     // the state in which it failed
@@ -258,8 +319,19 @@ typedef struct hf_failure {
   int32_t exit_code; // -1: none
   int32_t errnum;    // of a spawn failure
   uint32_t incarnation;
-  int64_t at_real_ns;
-  uint64_t ran_ns; // how long the incarnation had run
+  int64_t at_real_ns; // the moment of the verdict: for a hang before the stack was taken and the process killed
+  uint64_t ran_ns;    // how long the incarnation had run
+  // Of a hang only; else 0 and "".
+  pid_t pid, tid;     // of the silent thread
+  uint16_t grace;     // it had that many periods
+  uint8_t has_report; // reports/<name>.<incarnation>.txt was written
+  uint8_t late;       // of a startTimeout: HF_LATE_…
+  uint8_t pad[4];
+  uint64_t period_ns;   // how often it was to beat
+  uint64_t silent_ns;   // since its last beat, as seen, at the verdict
+  uint64_t lateness_ns; // part of silent_ns that was not counted: the judge was late, or the thread got no processor
+  char thread[HF_NAME_SIZE];
+  char where[HF_WHERE_SIZE]; // "spin (server.mjs:12:3)", or what the kernel knows; "" where nothing is known
 } hf_failure;
 
 enum { HF_WANTED_STOP = 0, HF_WANTED_RUN = 1 };
@@ -285,7 +357,18 @@ typedef struct hf_process_status {
   hf_failure failures[HF_FAILURES_KEPT];                       // newest first
   uint64_t memory_bytes;                                       // resident set of pid, read from /proc
   uint64_t cpu_ns;                                             // processor time of pid so far, read from /proc
+  char status_text[HF_STATUS_TEXT_SIZE];                       // what it says of itself (sd_notify STATUS=), else ""
 } hf_process_status;
+
+// One monitored thread of a process, as an operator sees it.
+enum { HF_THREAD_TRACED = 1, HF_THREAD_STOPPED = 2, HF_THREAD_FROZEN = 4, HF_THREAD_BUSY = 8 }; // why its silence is excused
+typedef struct hf_thread_status {
+  char name[HF_NAME_SIZE];
+  pid_t pid, tid; // tid 0: not known
+  uint64_t period_ns, silent_ns;
+  uint32_t grace, flags; // HF_THREAD_…
+  char note[HF_CELL_NOTE_SIZE];
+} hf_thread_status;
 
 typedef struct hf_instance_status {
   char instance[HF_NAME_SIZE];
@@ -304,6 +387,9 @@ HF_EXPORT int hf_operator_instance(hf_operator *op, hf_instance_status *out, hf_
 // Fills up to `max` entries, ordered as defined: the number.
 HF_EXPORT int hf_operator_status(hf_operator *op, hf_process_status *out, int max, hf_err *err);
 HF_EXPORT int hf_operator_find(hf_operator *op, const char *name, hf_process_status *out, hf_err *err); // HF_EUNKNOWN
+
+// The monitored threads of a process: up to `max` entries, the number. 0 where nothing of it runs or nothing is monitored.
+HF_EXPORT int hf_operator_threads(hf_operator *op, const char *name, hf_thread_status *out, int max, hf_err *err);
 
 typedef struct hf_event {
   uint64_t sequence;
@@ -331,8 +417,12 @@ HF_EXPORT uint32_t hf_operator_changes(hf_operator *op);
 HF_EXPORT int hf_operator_wait(hf_operator *op, uint32_t seen, int64_t timeout_ns);
 HF_EXPORT void hf_operator_wake(hf_operator *op);
 
-// One sentence for a failure, e.g. "killed by SIGSEGV after 3.2 s", without a name or a point at the end.
+// One sentence for a failure, e.g. "killed by SIGSEGV after 3.2 s", without a name or a point at the end. For a hang it is the
+// documented one: "Because the %name% (%threadId%) thread of process %pid%, has not responded within %count% periods of %delay%
+// seconds, the process will be terminated."
 HF_EXPORT void hf_failure_text(const hf_failure *failure, char *out, size_t size);
+// The same in few words, for a line of the event log: "event-loop silent for 1.07 s in spin (server.mjs:12:3)".
+HF_EXPORT void hf_failure_brief(const hf_failure *failure, char *out, size_t size);
 
 // ---- the daemon ---------------------------------------------------------------------------------------------------------
 // main of holdfastd. Plain C: no Node, no thread before it.

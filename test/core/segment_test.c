@@ -199,8 +199,12 @@ TEST(refuses_another_boot_and_another_pid_namespace) {
   char boot[40] = "00000000-0000-0000-0000-000000000000";
   uint64_t other = 1;
   scribble("segment", offsetof(hf_segment_header, boot_id), boot, sizeof boot);
+  CHECK(mkdir(inside("reports"), 0700) == 0 && mknod(inside("reports/web.7.txt"), S_IFREG | 0600, 0) == 0);
+  CHECK_EQ(mknod(inside("ages"), S_IFREG | 0600, 0), 0);
   CHECK_EQ(open_again(0, "before the machine was started"), HF_EBOOT);
+  CHECK(fx_exists(inside("reports/web.7.txt")));
   CHECK_EQ(open_again(HF_OPERATOR_CREATE, ""), 0); // whoever starts it anew throws the dead state away
+  CHECK(!fx_exists(inside("reports")) && !fx_exists(inside("ages")));
   CHECK_EQ(open_again(0, ""), 0);
   scribble("segment", offsetof(hf_segment_header, pid_namespace), &other, sizeof other);
   CHECK_EQ(open_again(HF_OPERATOR_CREATE, "pid namespace"), HF_EPIDNS);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -66,6 +67,11 @@ ssize_t hf_k_write(int fd, const void *buffer, size_t size) {
   return write(fd, buffer, size);
 }
 
+ssize_t hf_k_pwrite(int fd, const void *buffer, size_t size, off_t offset) {
+  FAULT("pwrite");
+  return pwrite(fd, buffer, size, offset);
+}
+
 int hf_k_ftruncate(int fd, off_t size) {
   FAULT("ftruncate");
   return ftruncate(fd, size);
@@ -82,6 +88,17 @@ void *hf_k_mmap(size_t size, int prot, int flags, int fd) {
 }
 
 int hf_k_munmap(void *address, size_t size) { return munmap(address, size); }
+
+bool hf_k_zeros_over(void *address, size_t size) {
+  // Not mmap(): a sanitizer's own would do more than is allowed in a signal handler.
+  long at = syscall(SYS_mmap, address, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0L);
+  return at == (long)(intptr_t)address;
+}
+
+int hf_k_madvise(void *address, size_t size, int advice) {
+  FAULT("madvise");
+  return madvise(address, size, advice);
+}
 
 int hf_k_fstat(int fd, struct stat *out) {
   FAULT("fstat");
@@ -108,6 +125,11 @@ int hf_k_mkfifoat(int dirfd, const char *path, mode_t mode) {
   return mkfifoat(dirfd, path, mode);
 }
 
+ssize_t hf_k_readlinkat(int dirfd, const char *path, char *out, size_t size) {
+  FAULT("readlink");
+  return readlinkat(dirfd, path, out, size);
+}
+
 int hf_k_unlinkat(int dirfd, const char *path, int flags) {
   FAULT("unlink");
   return unlinkat(dirfd, path, flags);
@@ -126,6 +148,11 @@ int hf_k_renameat(int from_dir, const char *from, int to_dir, const char *to) {
 int hf_k_fchown(int fd, uid_t uid, gid_t gid) {
   FAULT("fchown");
   return fchown(fd, uid, gid);
+}
+
+int hf_k_fchmodat(int dirfd, const char *path, mode_t mode) {
+  FAULT("fchmod");
+  return fchmodat(dirfd, path, mode, 0);
 }
 
 int hf_k_flock(int fd, int operation) {
@@ -181,6 +208,49 @@ int hf_k_pidfd_open(pid_t pid) {
 int hf_k_pidfd_send_signal(int pidfd, int signal) {
   FAULT("pidfd_send_signal");
   return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
+}
+
+// linux/pidfd.h of Linux 6.13; the cgroup of a process that was reaped is told from 6.15 on.
+struct pidfd_info {
+  uint64_t mask, cgroup;
+  uint32_t ids[11];
+  int32_t exit_code;
+};
+
+int hf_k_pidfd_cgroup(int pidfd, uint64_t *id) {
+  enum { CGROUP = 1 << 2, EXIT = 1 << 3 };
+  FAULT("pidfd_info");
+  struct pidfd_info info = {.mask = CGROUP | EXIT};
+  if (ioctl(pidfd, _IOWR(0xFF, 11, struct pidfd_info), &info) != 0) return -1;
+  *id = info.cgroup;
+  if (info.mask & CGROUP) return 0;
+  errno = ESRCH;
+  return -1;
+}
+
+int hf_k_socket(int domain, int type) {
+  FAULT("socket");
+  return socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+int hf_k_bind(int fd, const struct sockaddr *address, socklen_t size) {
+  FAULT("bind");
+  return bind(fd, address, size);
+}
+
+int hf_k_setsockopt(int fd, int option, int value) {
+  FAULT("setsockopt");
+  return setsockopt(fd, SOL_SOCKET, option, &value, sizeof value);
+}
+
+ssize_t hf_k_recvmsg(int fd, struct msghdr *message, int flags) {
+  FAULT("recvmsg");
+  return recvmsg(fd, message, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+}
+
+ssize_t hf_k_sendto(int fd, const void *bytes, size_t size, const struct sockaddr *address, socklen_t address_size) {
+  FAULT("sendto");
+  return sendto(fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL, address, address_size);
 }
 
 int hf_k_kill(pid_t pid, int signal) {

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/types.h>
@@ -37,19 +38,24 @@ int hf_k_close(int fd); // never retried; a failure leaves the descriptor closed
 ssize_t hf_k_read(int fd, void *buffer, size_t size);
 ssize_t hf_k_pread(int fd, void *buffer, size_t size, off_t offset);
 ssize_t hf_k_write(int fd, const void *buffer, size_t size);
+ssize_t hf_k_pwrite(int fd, const void *buffer, size_t size, off_t offset);
 int hf_k_ftruncate(int fd, off_t size);
 int hf_k_fallocate(int fd, off_t offset, off_t size);
 void *hf_k_mmap(size_t size, int prot, int flags, int fd); // MAP_FAILED on failure
 int hf_k_munmap(void *address, size_t size);
+bool hf_k_zeros_over(void *address, size_t size); // zero pages, read-only, in the place of a mapping; for a signal handler
+int hf_k_madvise(void *address, size_t size, int advice);
 int hf_k_fstat(int fd, struct stat *out);
 int hf_k_fstatat(int dirfd, const char *path, struct stat *out, int flags);
 int hf_k_fstatfs(int fd, struct statfs *out);
 int hf_k_mkdirat(int dirfd, const char *path, mode_t mode);
 int hf_k_mkfifoat(int dirfd, const char *path, mode_t mode);
+ssize_t hf_k_readlinkat(int dirfd, const char *path, char *out, size_t size);
 int hf_k_unlinkat(int dirfd, const char *path, int flags);
 int hf_k_linkat(int from_dir, const char *from, int to_dir, const char *to);
 int hf_k_renameat(int from_dir, const char *from, int to_dir, const char *to);
 int hf_k_fchown(int fd, uid_t uid, gid_t gid);
+int hf_k_fchmodat(int dirfd, const char *path, mode_t mode);
 int hf_k_flock(int fd, int operation);
 int hf_k_fcntl(int fd, int command, long argument);
 int hf_k_epoll_create1(int flags);
@@ -61,6 +67,13 @@ int hf_k_eventfd(void);                                      // non-blocking, cl
 int hf_k_signalfd(const sigset_t *set);                      // non-blocking, close-on-exec
 int hf_k_pidfd_open(pid_t pid);
 int hf_k_pidfd_send_signal(int pidfd, int signal);
+// The cgroup (its id in the unified hierarchy) of a process, also of one that is gone: 0, or -1 where the kernel can't tell.
+int hf_k_pidfd_cgroup(int pidfd, uint64_t *id);
+int hf_k_socket(int domain, int type); // non-blocking, close-on-exec
+int hf_k_bind(int fd, const struct sockaddr *address, socklen_t size);
+int hf_k_setsockopt(int fd, int option, int value);              // of SOL_SOCKET
+ssize_t hf_k_recvmsg(int fd, struct msghdr *message, int flags); // never blocks
+ssize_t hf_k_sendto(int fd, const void *bytes, size_t size, const struct sockaddr *address, socklen_t address_size);
 int hf_k_kill(pid_t pid, int signal);
 int hf_k_waitid_peek(idtype_t type, id_t id, siginfo_t *info); // WEXITED|WNOHANG|WNOWAIT
 int hf_k_waitid_reap(pid_t pid, siginfo_t *info);              // WEXITED|WNOHANG

@@ -2,6 +2,7 @@
 // Creating, attaching and validating. Space is reserved before anything is mapped: a full tmpfs is an error, never a SIGBUS.
 #include "segment/segment.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -195,9 +196,33 @@ void hf_segment_unmap(void *base, size_t size) {
   if (base != NULL) hf_k_munmap(base, size);
 }
 
+// Everything in reports/, and the folder.
+static int discard_reports(int dir, hf_err *err) {
+  int folder = hf_k_openat(dir, "reports", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+  if (folder < 0 && errno == ENOENT) return 0;
+  DIR *entries = folder < 0 ? NULL : fdopendir(folder);
+  if (entries == NULL) {
+    hf_fail_sys(err, "open", "reports can't be opened");
+    if (folder >= 0) hf_k_close(folder);
+    return HF_ESYS;
+  }
+  int failed = 0;
+  for (struct dirent *entry; !failed && (entry = readdir(entries)) != NULL;)
+    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && hf_k_unlinkat(folder, entry->d_name, 0) != 0 &&
+        errno != ENOENT)
+      failed = hf_fail_sys(err, "unlink", "reports/%s can't be removed", entry->d_name);
+  closedir(entries);
+  if (!failed && hf_k_unlinkat(dir, "reports", AT_REMOVEDIR) != 0 && errno != ENOENT)
+    failed = hf_fail_sys(err, "rmdir", "reports can't be removed");
+  return failed;
+}
+
+// The segment last: whoever is stopped between leaves an instance of before, which is discarded again.
 int hf_segment_discard(int dir, hf_err *err) {
-  static const char *const names[] = {"segment", "requests", "exits"};
-  for (unsigned i = 0; i < 3; i++)
+  static const char *const names[] = {"ages", "requests", "exits", "segment"};
+  int failed = discard_reports(dir, err);
+  if (failed) return failed;
+  for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
     if (hf_k_unlinkat(dir, names[i], 0) != 0 && errno != ENOENT)
       return hf_fail_sys(err, "unlink", "%s can't be removed", names[i]);
   return 0;
@@ -211,7 +236,10 @@ int hf_own_create(int dir, unsigned index, uint32_t incarnation, bool chown, uid
   if (fd < 0) return hf_fail_sys(err, "open", "%s can't be created", name);
   uint64_t header[3] = {HF_MAGIC_OWN, HF_LAYOUT_HASH, (uint64_t)index | (uint64_t)incarnation << 32};
   int failed = 0;
-  if (hf_k_fallocate(fd, 0, (off_t)sizeof(hf_own)) != 0) failed = hf_fail_sys(err, "fallocate", "no room for %s", name);
+  // Of its size only the first page is taken: whoever uses another reserves it first.
+  if (hf_k_ftruncate(fd, (off_t)HF_OWN_FILE_SIZE) != 0)
+    failed = hf_fail_sys(err, "ftruncate", "%s can't be given its size", name);
+  else if (hf_k_fallocate(fd, 0, (off_t)sizeof(hf_own)) != 0) failed = hf_fail_sys(err, "fallocate", "no room for %s", name);
   else if (hf_k_write(fd, header, sizeof header) != (ssize_t)sizeof header)
     failed = hf_fail_sys(err, "write", "%s can't be written", name);
   else if (chown && hf_k_fchown(fd, uid, gid) != 0)

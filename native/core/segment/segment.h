@@ -22,7 +22,8 @@ void hf_segment_unmap(void *base, size_t size);
 // The same checks and mapping for a segment descriptor that was passed at exec; `fd` stays open.
 int hf_segment_attach_fd(int fd, hf_segment **out, hf_err *err);
 
-// Throws away segment, requests and exits that were left from before the machine was started: nothing of them can live.
+// Throws away segment, requests, exits, ages and reports that were left from before the machine was started: nothing of them
+// can live, and incarnations begin anew.
 int hf_segment_discard(int dir, hf_err *err);
 
 // Makes the file `own.<n>.<incarnation>` for a process, with its header; owned by uid:gid where `chown`. Returns the descriptor.
