@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/kernel.h"
+#include "operate/self.h"
 #include "process/identity.h"
 #include "process/state.h"
 #include "process/status.h"
@@ -20,16 +21,6 @@
 #include "segment/segment.h"
 #include "supervise/bell.h"
 #include "supervise/spawn.h"
-
-struct hf_self {
-  unsigned index;
-  uint32_t incarnation;
-  int dir; // of the instance, -1 where it may not be opened (another user)
-  int bell;
-  hf_segment *segment;
-  hf_own *own;
-  char name[HF_NAME_SIZE];
-};
 
 // A descriptor that was passed, if it is still the file that the manager meant. Never closed on a mismatch: it is somebody else's.
 static int passed(int number, unsigned long long device, unsigned long long inode) {
@@ -67,15 +58,74 @@ static int not_attached(hf_err *err, const char *why) {
 
 static int map_own(hf_self *self, int fd, hf_err *err) {
   struct stat st;
-  if (hf_k_fstat(fd, &st) != 0 || st.st_size != (off_t)sizeof(hf_own)) return not_attached(err, "its own file is not whole");
-  void *base = hf_k_mmap(sizeof(hf_own), PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+  if (hf_k_fstat(fd, &st) != 0 || st.st_size != (off_t)HF_OWN_FILE_SIZE)
+    return not_attached(err, "its own file is not whole, or from another version of Holdfast");
+  void *base = hf_k_mmap(HF_OWN_CELLS_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
   if (base == MAP_FAILED) return hf_fail_sys(err, "mmap", "its own file can't be mapped");
-  self->own = base;
+  self->own = base; // the pages behind the first are holes until a cell in them is claimed
   if (self->own->magic == HF_MAGIC_OWN && self->own->layout_hash == HF_LAYOUT_HASH && self->own->index == self->index &&
       self->own->incarnation == self->incarnation)
     return 0;
-  hf_k_munmap(base, sizeof(hf_own));
+  hf_k_munmap(base, HF_OWN_CELLS_SIZE);
   return not_attached(err, "its own file was made by another version of Holdfast");
+}
+
+static bool is_file(int number, const hf_self_file *file) { return passed(number, file->device, file->inode) >= 0; }
+
+static void remember(hf_self_file *file, int number) {
+  struct stat st;
+  *file = (hf_self_file){.number = -1};
+  if (hf_k_fstat(number, &st) == 0) *file = (hf_self_file){number, (uint64_t)st.st_dev, (uint64_t)st.st_ino};
+}
+
+// The file by its path, if it is still the same: the descriptor, or -1.
+static int open_again(const hf_self *self, const hf_self_file *file, const char *name) {
+  int fd = open_path(self->dir, name, O_RDWR);
+  if (fd < 0 && self->path[0] != 0) { // the directory's descriptor may have been closed as well
+    int dir = hf_dir_open(self->path, false, NULL);
+    fd = open_path(dir, name, O_RDWR);
+    if (dir >= 0) hf_k_close(dir);
+  }
+  if (fd < 0 || is_file(fd, file)) return fd;
+  hf_k_close(fd);
+  return -1;
+}
+
+int hf__self_own_open(hf_self *self, hf_err *err) {
+  char name[40];
+  // Copied first, then compared: nobody closes the copy. A program that is out of descriptors may hang for it: then the number
+  // itself, which the program is asked to leave open.
+  int fd = self->own_file.number < 0 ? -1 : hf_k_fcntl(self->own_file.number, F_DUPFD_CLOEXEC, 3);
+  if (fd >= 0 && is_file(fd, &self->own_file)) return fd;
+  if (fd < 0 && errno == EMFILE) {
+    if (is_file(self->own_file.number, &self->own_file)) return self->own_file.number;
+    errno = EMFILE;
+    return hf_fail_sys(err, "fcntl", "its own file can't be used: too many files are open");
+  }
+  if (fd >= 0) hf_k_close(fd);
+  hf_file_name(name, sizeof name, "own", self->index, self->incarnation);
+  fd = open_again(self, &self->own_file, name);
+  if (fd >= 0) return fd;
+  return hf_fail(
+      err, HF_ENOTATTACHED,
+      "the file %s can't be reached: its descriptor was closed in this process, and by its path it can't be opened "
+      "(leave descriptors 64 to 66 open)",
+      name);
+}
+
+void hf__self_own_close(const hf_self *self, int fd) {
+  if (fd != self->own_file.number) hf_k_close(fd);
+}
+
+void hf__self_ring(hf_self *self, char what) {
+  if (is_file(self->bell.number, &self->bell)) {
+    hf_bell_ring(self->bell.number, what);
+    return;
+  }
+  int fd = open_again(self, &self->bell, "bell");
+  if (fd < 0) return;
+  hf_bell_ring(fd, what);
+  hf_k_close(fd);
 }
 
 // Which of the passed descriptors are there; the rest by path, where this user may.
@@ -83,6 +133,7 @@ static int connect_files(hf_self *self, const places *p, hf_err *err) {
   char name[40];
   const char *path = getenv("HOLDFAST_DIR");
   self->dir = path != NULL ? hf_dir_open(path, false, NULL) : -1;
+  if (self->dir >= 0 && strlen(path) < sizeof self->path) strcpy(self->path, path);
   int fds[3];
   for (int i = 0; i < 3; i++) fds[i] = passed(p->number[i], p->device[i], p->inode[i]);
   hf_file_name(name, sizeof name, "own", self->index, self->incarnation);
@@ -91,7 +142,8 @@ static int connect_files(hf_self *self, const places *p, hf_err *err) {
   if (fds[2] < 0) fds[2] = open_path(self->dir, "bell", O_RDWR);
   if (fds[0] < 0 || fds[1] < 0 || fds[2] < 0)
     return not_attached(err, "the descriptors that the manager passed are gone, or its incarnation is over");
-  self->bell = fds[2];
+  remember(&self->own_file, fds[1]);
+  remember(&self->bell, fds[2]);
   int failed = hf_segment_attach_fd(fds[0], &self->segment, err);
   if (!failed) failed = map_own(self, fds[1], err);
   return failed;
@@ -120,7 +172,7 @@ static int attach(hf_self **out, hf_err *err) {
   return 0;
 }
 
-int hf_attach(hf_self **out, hf_err *err) {
+static int attach_once(hf_self **out, bool quietly, hf_err *err) {
   static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
   static hf_self *only;
   pthread_mutex_lock(&lock);
@@ -129,15 +181,20 @@ int hf_attach(hf_self **out, hf_err *err) {
     *out = only;
     uint64_t nothing = 0;
     // The first to attach in the tree declares BOOTING. Release: pairs with the pread of the readers, which is ordered by the ring.
-    if (atomic_compare_exchange_strong_explicit(&only->own->phase, &nothing, HF_PHASE(only->incarnation, HF_STATE_BOOTING),
+    if (!quietly &&
+        atomic_compare_exchange_strong_explicit(&only->own->phase, &nothing, HF_PHASE(only->incarnation, HF_STATE_BOOTING),
                                                 memory_order_acq_rel, memory_order_relaxed)) {
       (void)hf_identity_read(getpid(), &only->own->declared_by);
-      hf_bell_ring(only->bell, HF_RING_PHASE);
+      hf__self_ring(only, HF_RING_PHASE);
     }
   }
   pthread_mutex_unlock(&lock);
   return failed;
 }
+
+int hf_attach(hf_self **out, hf_err *err) { return attach_once(out, false, err); }
+
+int hf_attach_quietly(hf_self **out, hf_err *err) { return attach_once(out, true, err); }
 
 int hf_spawned_here(void) {
   const char *text = getenv("HOLDFAST_ATTACH");
@@ -168,7 +225,7 @@ int hf_declare(hf_self *self, hf_state phase, hf_err *err) {
     return hf_fail(err, HF_EMOVE, "%s is %s already, and can't go back to BOOTING", self->name,
                    hf_state_name(HF_PHASE_STATE(declared)));
   hf_store_release(&self->own->phase, HF_PHASE(self->incarnation, phase)); // pairs with the pread of the readers
-  hf_bell_ring(self->bell, HF_RING_PHASE);
+  hf__self_ring(self, HF_RING_PHASE);
   return 0;
 }
 
