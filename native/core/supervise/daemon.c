@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "base/testing.h"
 #endif
 #include "process/identity.h"
+#include "supervise/systemd.h"
 
 static const char usage_text[] =
     "usage: holdfastd [--dir DIR] [--instance NAME] [--foreground] [--once NAME] [--owner PID[:START]] [--ready-fd N]\n"
@@ -62,6 +64,18 @@ void hf_daemon_arguments(const hf_daemon_options *o, hf_daemon_argv *out) {
     ADD("--ready-fd");
     ADD("%d", HF_KEEP_READY);
   }
+  if (o->notify_fd >= 0) {
+    ADD("--notify-fd");
+    ADD("%d", HF_KEEP_NOTIFY);
+  }
+  if (o->systemd[0]) {
+    ADD("--systemd");
+    ADD("%s", o->systemd);
+  }
+  if (o->watchdog_ns) {
+    ADD("--watchdog-usec");
+    ADD("%llu", (unsigned long long)(o->watchdog_ns / 1000));
+  }
 #undef ADD
   out->argv[n] = NULL;
 }
@@ -106,6 +120,10 @@ static int parse(int argc, char **argv, hf_daemon_options *o, const char **dir, 
       else if (strcmp(name, "--files") == 0) o->files = strtoull(value, NULL, 10);
       else if (strcmp(name, "--lock-fd") == 0 && number(value, 3, 1023, &n, NULL)) o->lock_fd = (int)n;
       else if (strcmp(name, "--ready-fd") == 0 && number(value, 3, 1023, &n, NULL)) o->ready_fd = (int)n;
+      else if (strcmp(name, "--notify-fd") == 0 && number(value, 3, 1023, &n, NULL)) o->notify_fd = (int)n;
+      else if (strcmp(name, "--systemd") == 0) snprintf(o->systemd, sizeof o->systemd, "%s", value);
+      else if (strcmp(name, "--watchdog-usec") == 0 && number(value, 1, LONG_MAX / 1000, &n, NULL))
+        o->watchdog_ns = (uint64_t)n * 1000;
       else return usage("bad argument or value:", name);
     }
   }
@@ -118,7 +136,7 @@ static void close_strangers(const hf_daemon_options *o) {
   if (self == NULL) return;
   for (struct dirent *entry; (entry = readdir(self)) != NULL;) {
     int fd = atoi(entry->d_name);
-    if (fd <= 2 || fd == o->lock_fd || fd == o->ready_fd || fd == dirfd(self)) continue;
+    if (fd <= 2 || fd == o->lock_fd || fd == o->ready_fd || fd == o->notify_fd || fd == dirfd(self)) continue;
     close(fd);
   }
   closedir(self);
@@ -154,7 +172,7 @@ static void raise_files(hf_daemon_options *options) {
 }
 
 int hf_daemon_main(int argc, char **argv) {
-  hf_daemon_options options = {.lock_fd = -1, .ready_fd = -1};
+  hf_daemon_options options = {.lock_fd = -1, .ready_fd = -1, .notify_fd = -1};
   const char *dir = NULL, *instance = NULL;
   if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
     fputs(usage_text, stdout);
@@ -166,10 +184,12 @@ int hf_daemon_main(int argc, char **argv) {
   if (hf_dir_resolve(dir, instance, options.dir, sizeof options.dir, &err) != 0) return usage(err.text, NULL);
   if (instance == NULL || *instance == 0) instance = getenv("HOLDFAST_INSTANCE");
   snprintf(options.instance, sizeof options.instance, "%s", instance && *instance ? instance : "default");
+  hf_systemd_take(&options);
   open_standard();
   close_strangers(&options);
   options.lock_fd = out_of_the_way(options.lock_fd);
   options.ready_fd = out_of_the_way(options.ready_fd);
+  options.notify_fd = out_of_the_way(options.notify_fd);
   if (chdir("/") != 0) return usage("/ can't be entered", NULL); // holds no file system busy
   // A starter that ignored SIGCHLD would have the kernel reap for us, and say nothing.
   struct sigaction plain;

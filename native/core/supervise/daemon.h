@@ -9,7 +9,7 @@
 #include "segment/layout.h"
 
 // Descriptors that are kept across exec have these numbers.
-enum { HF_KEEP_LOCK = 3, HF_KEEP_READY = 4 };
+enum { HF_KEEP_LOCK = 3, HF_KEEP_READY = 4, HF_KEEP_NOTIFY = 5 };
 
 typedef struct hf_daemon_options {
   bool manager;          // be the manager, not the guardian
@@ -18,6 +18,9 @@ typedef struct hf_daemon_options {
   bool going_down;       // a signal asked for the end before this manager began
   uint64_t files;        // the soft limit of open files that children get; 0: as it is
   int lock_fd, ready_fd; // -1: none
+  int notify_fd;         // the socket of programs that speak sd_notify, -1: none yet
+  uint64_t watchdog_ns;  // a systemd above awaits a sign of life in each such time; 0: none does
+  char systemd[108];     // its notification socket, @… where it is abstract; "": none
   char dir[HF_DIR_BYTES_MAX + 1];
   char instance[HF_NAME_SIZE];
   char once[HF_NAME_SIZE]; // "": keep running; else end with that process, with its code
@@ -26,8 +29,8 @@ typedef struct hf_daemon_options {
 
 // The arguments that say the same as `options`, for execve: pointers into `bytes`.
 typedef struct hf_daemon_argv {
-  char *argv[24];
-  char bytes[512];
+  char *argv[32];
+  char bytes[768];
 } hf_daemon_argv;
 void hf_daemon_arguments(const hf_daemon_options *options, hf_daemon_argv *out);
 

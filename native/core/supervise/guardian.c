@@ -20,6 +20,7 @@
 #include "supervise/bell.h"
 #include "supervise/exits.h"
 #include "supervise/guardian.h"
+#include "supervise/notify.h"
 #include "supervise/remove.h"
 
 enum { DEATHS_PER_MINUTE = 1000, AGAIN_MS = 10, REFUSED_MAX = 3, GRACE_MS = 5000 };
@@ -40,8 +41,8 @@ static int start_manager(hf_guardian *g, hf_err *err) {
   options.going_down = g->down;
   hf_daemon_argv arguments;
   hf_daemon_arguments(&options, &arguments);
-  int keep[2] = {g->lock, options.ready_fd};
-  if (hf_k_spawn(&g->manager, "/proc/self/exe", arguments.argv, environ, keep, 2) != 0) {
+  int keep[3] = {g->lock, options.ready_fd, options.notify_fd};
+  if (hf_k_spawn(&g->manager, "/proc/self/exe", arguments.argv, environ, keep, 3) != 0) {
     g->manager = 0;
     return hf_fail_sys(err, "spawn", "no manager can be started");
   }
@@ -170,6 +171,7 @@ static int open_all(hf_guardian *g, hf_err *err) {
     if (!failed) failed = hf_segment_attach(g->dir, false, &g->segment, err);
   }
   if (!failed) failed = hf_exits_attach(g->dir, true, &g->exits, err);
+  if (!failed && o->notify_fd < 0 && (o->notify_fd = hf_notify_listen(g->dir, err)) < 0) failed = o->notify_fd;
   if (failed) return failed;
   hf_exits_recover(g->exits);
   if ((g->manager_bell = hf_bell_open(g->dir, "bell", err)) < 0) return g->manager_bell;
@@ -217,6 +219,8 @@ static int loop(hf_guardian *g) {
     // What failed is looked at again as if it had just been told.
     bool rung = g->again, child = g->again, owner_died = false;
     int timeout_ms = g->manager == 0 ? wait_ms : g->again ? AGAIN_MS : g->zombie_count == HF_EXIT_NOTE_MAX ? 100 : -1;
+    int look_ms = hf_systemd_step(&g->systemd, g->segment, g->down, hf_now_mono_ns());
+    if (look_ms >= 0 && (timeout_ms < 0 || look_ms < timeout_ms)) timeout_ms = look_ms;
     wait_for_something(g, timeout_ms, &rung, &child, &owner_died);
     g->again = false;
     if (g->tell != 0) tell_manager(g, g->tell);
@@ -250,6 +254,7 @@ int hf_guardian_run(hf_daemon_options *options) {
   // A manager that became the guardian brought the lock with it. Processes live that nobody else looks after: what fails now may
   // pass, and its first manager may fail without being the last.
   bool taken_over = g->ever_managed = options->lock_fd >= 0;
+  hf_systemd_begin(&g->systemd, options, taken_over);
   int failed = open_all(g, &err);
   for (int pause_for = AGAIN_MS; failed && taken_over && failed != HF_ENOENT;
        pause_for = pause_for < 1000 ? pause_for * 2 : 1000) {
@@ -263,6 +268,7 @@ int hf_guardian_run(hf_daemon_options *options) {
   }
   hf__hold_fifos(g); // of what lives already
   int code = loop(g);
+  (void)hf_systemd_step(&g->systemd, g->segment, true, hf_now_mono_ns());
   if (hf_load_acquire(&g->segment->header.down)) hf_instance_remove(g->dir, options->dir);
   return code;
 }

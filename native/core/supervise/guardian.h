@@ -7,6 +7,7 @@
 
 #include "segment/layout.h"
 #include "supervise/daemon.h"
+#include "supervise/systemd.h"
 
 typedef struct hf_guardian {
   hf_daemon_options *options;
@@ -30,6 +31,7 @@ typedef struct hf_guardian {
     uint64_t sequence; // of its note; 0: not noted yet, the table was full
   } zombies[HF_EXIT_NOTE_MAX];
   int zombie_count;
+  hf_systemd systemd;
 } hf_guardian;
 
 // ---- reap.c ----
