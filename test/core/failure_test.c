@@ -2,6 +2,7 @@
 // The sentences of failures.
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 
 #include "check.h"
 #include "holdfast.h"
@@ -32,7 +33,55 @@ TEST(a_sentence_for_each_cause) {
   CHECK_STR(text_of((hf_failure){.cause = HF_CAUSE_lost, .exit_code = -1, .ran_ns = 5 * S}), "ended while nobody looked");
   CHECK_STR(text_of((hf_failure){.cause = HF_CAUSE_none}), "nothing failed");
   CHECK_STR(text_of((hf_failure){.cause = HF_CAUSE_COUNT}),
-            "failed for a cause that this version of Holdfast does not know (6)");
+            "failed for a cause that this version of Holdfast does not know (7)");
+}
+
+static const char *brief_of(hf_failure failure) {
+  static char text[256];
+  hf_failure_brief(&failure, text, sizeof text);
+  return text;
+}
+
+TEST(what_was_late) {
+  hf_failure late = {.cause = HF_CAUSE_startTimeout, .ran_ns = 60 * S};
+  CHECK_STR(text_of(late), "did not become READY in 60 s");
+  late.late = HF_LATE_HEARTBEAT;
+  CHECK_STR(text_of(late), "no heartbeat in 60 s");
+  late.late = HF_LATE_LOADCFG;
+  CHECK_STR(text_of(late), "stayed in LOADCFG for too long, after 60 s");
+  CHECK_STR(brief_of(late), "stayed in LOADCFG for too long, after 60 s");
+}
+
+TEST(a_hang_in_the_documented_words) {
+  hf_failure hang = {.cause = HF_CAUSE_hang,
+                     .pid = 57,
+                     .tid = 59,
+                     .grace = 1,
+                     .period_ns = S,
+                     .silent_ns = 1071 * MS,
+                     .thread = "event-loop",
+                     .where = "spin (server.mjs:12:3)"};
+  CHECK_STR(text_of(hang),
+            "Because the event-loop (59) thread of process 57, has not responded within 1 periods of 1 seconds, "
+            "the process will be terminated.");
+  CHECK_STR(brief_of(hang), "event-loop silent for 1.07 s in spin (server.mjs:12:3)");
+  hang.grace = 3;
+  hang.period_ns = 500 * MS;
+  hang.silent_ns = 1599 * MS;
+  strcpy(hang.where, "read of pipe, fd 17");
+  CHECK(strstr(text_of(hang), "within 3 periods of 0.5 seconds,") != NULL);
+  CHECK_STR(brief_of(hang), "event-loop silent for 1.59 s: read of pipe, fd 17");
+  hang.period_ns = 15 * S;
+  hang.silent_ns = 130 * S;
+  hang.where[0] = 0;
+  CHECK(strstr(text_of(hang), "of 15 seconds,") != NULL);
+  CHECK_STR(brief_of(hang), "event-loop silent for 2 min 10 s");
+  hang.period_ns = 1;
+  hang.silent_ns = 999 * MS;
+  CHECK(strstr(text_of(hang), "of 0.000000001 seconds,") != NULL);
+  CHECK_STR(brief_of(hang), "event-loop silent for 999 ms");
+  hang.period_ns = 0;
+  CHECK(strstr(text_of(hang), "of 0 seconds,") != NULL);
 }
 
 static const char *signal_text(int16_t number) {
@@ -92,14 +141,21 @@ TEST(whatever_is_in_it_it_is_one_line_and_fits) {
                           .signal = (int16_t)random_next(),
                           .exit_code = (int32_t)random_next(),
                           .errnum = (int32_t)random_next(),
+                          .late = (uint8_t)random_below(5),
+                          .tid = (pid_t)random_next(),
+                          .grace = (uint16_t)random_next(),
+                          .period_ns = random_next() >> random_below(64),
                           .ran_ns = random_next() >> random_below(64)};
+    memset(failure.thread, 'x', sizeof failure.thread); // no zero in it
+    bool hang = failure.cause == HF_CAUSE_hang;         // whose documented sentence ends with a point
     char whole[256], small[256];
     hf_failure_text(&failure, whole, sizeof whole);
     size_t size = random_below(40);
     memset(small, '#', sizeof small);
     hf_failure_text(&failure, small, size);
     size_t length = strlen(whole);
-    if (length == 0 || length > 120 || strpbrk(whole, "\n.") == whole + length - 1) CHECK_STR(whole, "a short line");
+    if (length == 0 || length > (hang ? 240 : 120) || strchr(whole, '\n') != NULL || (whole[length - 1] == '.') != hang)
+      CHECK_STR(whole, "a short line");
     CHECK(small[size] == '#'); // nothing past the end
     if (size > 0) CHECK(strlen(small) == (length < size ? length : size - 1) && memcmp(small, whole, strlen(small)) == 0);
   }

@@ -51,6 +51,10 @@ TEST(endings_and_policies) {
       {{.exit_code = -1, .spawn_failed = true, .errnum = 2}, HF_CAUSE_spawn},
       {{.exit_code = -1, .signal = SIGKILL, .timed_out = true, .ran_ns = S}, HF_CAUSE_startTimeout},
       {{.exit_code = 0, .timed_out = true, .ran_ns = S}, HF_CAUSE_startTimeout},
+      {{.exit_code = -1, .signal = SIGKILL, .hung = true, .ran_ns = S}, HF_CAUSE_hang},
+      {{.exit_code = -1, .signal = SIGSEGV, .hung = true, .ran_ns = S}, HF_CAUSE_hang}, // it was judged before it ended
+      {{.exit_code = 0, .hung = true, .ran_ns = S}, HF_CAUSE_hang},
+      {{.exit_code = -1, .lost = true, .hung = true, .ran_ns = S}, HF_CAUSE_hang},
   };
   for (int restart = HF_RESTART_ALWAYS; restart <= HF_RESTART_NEVER; restart++)
     for (int start = HF_START_AUTO; start <= HF_START_ON_DEMAND; start++) {

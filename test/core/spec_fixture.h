@@ -26,6 +26,7 @@ static inline void full(void) {
   small();
   spec.start = HF_START_ON_DEMAND, spec.ready = HF_READY_ALIVE, spec.restart = HF_RESTART_NEVER, spec.enabled = 0;
   spec.stop_signal = SIGKILL;
+  spec.heartbeat_ns = UINT64_C(86400000000000), spec.stopped = HF_STOPPED_FAIL; // a day
   spec.backoff_factor = 1.5, spec.backoff_jitter = 0.25;
   spec.limit_count = HF_LIMIT_COUNT_MAX, spec.limit_within_ns = UINT64_C(31536000000000000); // 365 days
   spec.has_user = 1, spec.uid = 1000, spec.gid = 0xfffffffe;

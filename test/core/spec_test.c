@@ -28,6 +28,8 @@ TEST(every_member_survives) {
   CHECK_EQ(got->stop_timeout_ns, 10000000000);
   CHECK_EQ(got->start_timeout_ns, 60000000000);
   CHECK_EQ(got->alive_for_ns, 1000000000);
+  CHECK_EQ(got->heartbeat_ns, 86400000000000);
+  CHECK_EQ(got->stopped, HF_STOPPED_FAIL);
   CHECK_EQ(got->backoff_first_ns, 0);
   CHECK_EQ(got->backoff_from_ns, 100000000);
   CHECK_EQ(got->backoff_max_ns, 30000000000);
@@ -63,6 +65,8 @@ TEST(what_is_empty_stays_empty) {
   CHECK(!got->has_user && !got->has_umask && !got->has_nice);
   CHECK(got->ready == HF_READY_AUTO && got->restart == HF_RESTART_ALWAYS && got->enabled == 1);
   CHECK_EQ(got->stop_signal, SIGTERM);
+  CHECK_EQ(got->heartbeat_ns, 0);
+  CHECK_EQ(got->stopped, HF_STOPPED_WAIT);
   hf_spec_free(owned);
   hf_spec_free(NULL);
 }
@@ -77,7 +81,8 @@ TEST(one_definition_has_one_encoding) {
   full();
 #define TAKE(member) memcpy(&copy.member, &spec.member, sizeof copy.member)
   TAKE(start), TAKE(ready), TAKE(restart), TAKE(enabled), TAKE(stop_signal), TAKE(stop_timeout_ns), TAKE(start_timeout_ns);
-  TAKE(alive_for_ns), TAKE(backoff_first_ns), TAKE(backoff_from_ns), TAKE(backoff_max_ns), TAKE(backoff_reset_after_ns);
+  TAKE(heartbeat_ns), TAKE(stopped), TAKE(alive_for_ns), TAKE(backoff_first_ns), TAKE(backoff_from_ns), TAKE(backoff_max_ns),
+      TAKE(backoff_reset_after_ns);
   TAKE(backoff_factor), TAKE(backoff_jitter), TAKE(limit_count), TAKE(limit_within_ns), TAKE(uid), TAKE(gid);
   TAKE(group_count), TAKE(groups[0]), TAKE(groups[1]), TAKE(umask), TAKE(nice), TAKE(limit_resource_count);
   TAKE(limits[0].resource), TAKE(limits[0].soft), TAKE(limits[0].hard), TAKE(limits[1]), TAKE(log_max_bytes), TAKE(log_keep);
@@ -170,6 +175,15 @@ TEST(numbers_out_of_range) {
   REFUSED(spec.nice = 20, "nice");
   REFUSED(spec.log_max_bytes = UINT64_MAX, "log.maxSize");
   REFUSED(spec.log_keep = 1001, "log.keep");
+  REFUSED(spec.heartbeat_ns = UINT64_C(86400000000001), "heartbeat of web may be at most 1 day, and is 86400000000001 ns");
+  REFUSED(spec.heartbeat_ns = 1, "heartbeat of web must be 0 (off) or at least 10 ms, and is 1 ns");
+  REFUSED(spec.heartbeat_ns = 9999999, "heartbeat");
+  REFUSED(spec.stopped = 2, "stopped of web must be from 0 to 1, and is 2");
+  REFUSED(spec.start_timeout_ns = 0, "startTimeout of web must be above 0: within that time somebody must beat");
+  spec.heartbeat_ns = 10000000;
+  CHECK_EQ(hf_spec_check(&spec, &err), 0);
+  spec.heartbeat_ns = 0, spec.start_timeout_ns = 0;
+  CHECK_EQ(hf_spec_check(&spec, &err), 0);
 }
 
 TEST(other_values_that_are_refused) {
@@ -286,9 +300,12 @@ TEST(what_needs_a_new_process) {
   CHANGE(false, spec.limits[1].resource = 1);
   CHANGE(false, spec.limits[1].soft = 1);
   CHANGE(false, spec.limits[0].hard = 5000);
+  CHANGE(false, spec.heartbeat_ns = 0);
+  CHANGE(false, spec.heartbeat_ns = 10000000);
 
   CHANGE(true, (void)0);
   CHANGE(true, spec.groups[2] = 1; spec.limits[2].soft = 1); // past their counts
+  CHANGE(true, spec.stopped = HF_STOPPED_WAIT);
   CHANGE(true, spec.restart = HF_RESTART_ALWAYS; spec.ready = HF_READY_CALL; spec.enabled = 1);
   CHANGE(true, spec.stop_signal = SIGTERM; spec.stop_timeout_ns = 1; spec.start_timeout_ns = 1; spec.alive_for_ns = 1);
   CHANGE(true, spec.backoff_first_ns = spec.backoff_from_ns = spec.backoff_max_ns = spec.backoff_reset_after_ns = 1);
@@ -317,6 +334,7 @@ TEST(random_definitions) {
       CHECK(hf_spec_number_get(field, &spec) == raw);
     }
     if (spec.limit_within_ns == 0) spec.limit_count = 0;
+    if (spec.heartbeat_ns < 10000000 || spec.start_timeout_ns == 0) spec.heartbeat_ns = 0;
     uint8_t *const flags[] = {&spec.has_umask, &spec.has_nice, &spec.has_user};
     for (int i = 0; i < 3; i++) *flags[i] = (uint8_t)random_below(2);
     spec.group_count = (uint32_t)random_below(HF_GROUPS_MAX + 1);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One sentence for a failure: what happened, and after how long.
+// One sentence for a failure: what happened, and after how long; of a hang the documented one.
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,6 +51,52 @@ static void duration_text(uint64_t ns, char *out, size_t size) {
   else pair_text(ns / hour, 24, "days", "h", out, size);
 }
 
+// A period as the documented sentence has it, in seconds: "0.5", "1", "15".
+static void seconds_text(uint64_t ns, char *out, size_t size) {
+  int used =
+      snprintf(out, size, "%llu.%09llu", (unsigned long long)(ns / 1000000000u), (unsigned long long)(ns % 1000000000u));
+  while (used > 0 && out[used - 1] == '0') used--;
+  if (used > 0 && out[used - 1] == '.') used--;
+  out[used > 0 ? used : 0] = 0;
+}
+
+// Finer than duration_text: the difference to the period is what one looks for. "1.07 s".
+static void silence_text(uint64_t ns, char *out, size_t size) {
+  unsigned long long hundredths = ns / 10000000u;
+  if (hundredths < 100 || hundredths >= 12000) duration_text(ns, out, size);
+  else snprintf(out, size, "%llu.%02llu s", hundredths / 100, hundredths % 100);
+}
+
+static void hang_text(const hf_failure *failure, char *out, size_t size) {
+  char delay[48];
+  seconds_text(failure->period_ns, delay, sizeof delay);
+  snprintf(out, size,
+           "Because the %.31s (%d) thread of process %d, has not responded within %u periods of %s seconds, the process will "
+           "be terminated.",
+           failure->thread, (int)failure->tid, (int)failure->pid, (unsigned)failure->grace, delay);
+}
+
+static void late_text(const hf_failure *failure, const char *ran, char *out, size_t size) {
+  if (failure->late == HF_LATE_HEARTBEAT) snprintf(out, size, "no heartbeat in %s", ran);
+  else if (failure->late == HF_LATE_LOADCFG) snprintf(out, size, "stayed in LOADCFG for too long, after %s", ran);
+  else if (failure->late == HF_LATE_STOPPING) snprintf(out, size, "said that it is stopping and did not end, after %s", ran);
+  else snprintf(out, size, "did not become READY in %s", ran);
+}
+
+void hf_failure_brief(const hf_failure *failure, char *out, size_t size) {
+  char silence[48], where[HF_WHERE_SIZE];
+  if (failure->cause != HF_CAUSE_hang) {
+    hf_failure_text(failure, out, size);
+    return;
+  }
+  silence_text(failure->silent_ns, silence, sizeof silence);
+  snprintf(where, sizeof where, "%.*s", HF_WHERE_SIZE - 1, failure->where);
+  size_t length = strlen(where);
+  // A function with its place ends in a bracket; the kernel's words are no place.
+  const char *joint = length == 0 ? "" : where[length - 1] == ')' ? " in " : ": ";
+  snprintf(out, size, "%.31s silent for %s%s%s", failure->thread, silence, joint, where);
+}
+
 void hf_failure_text(const hf_failure *failure, char *out, size_t size) {
   char ran[48], name[32];
   duration_text(failure->ran_ns, ran, sizeof ran);
@@ -65,7 +111,7 @@ void hf_failure_text(const hf_failure *failure, char *out, size_t size) {
     snprintf(out, size, "exited with code %d after %s", failure->exit_code, ran);
     return;
   case HF_CAUSE_startTimeout:
-    snprintf(out, size, "did not become READY in %s", ran);
+    late_text(failure, ran, out, size);
     return;
   case HF_CAUSE_spawn:
     if (failure->errnum == 0) snprintf(out, size, "could not be executed");
@@ -73,6 +119,9 @@ void hf_failure_text(const hf_failure *failure, char *out, size_t size) {
     return;
   case HF_CAUSE_lost:
     snprintf(out, size, "ended while nobody looked");
+    return;
+  case HF_CAUSE_hang:
+    hang_text(failure, out, size);
     return;
   case HF_CAUSE_COUNT:
     break;

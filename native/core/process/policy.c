@@ -58,6 +58,7 @@ static hf_cause cause_of(const hf_ending *ending, bool may_finish) {
   if (ending->asked) return HF_CAUSE_none;
   if (ending->spawn_failed) return HF_CAUSE_spawn;
   if (ending->timed_out) return HF_CAUSE_startTimeout; // we sent the signal: it is no crash
+  if (ending->hung) return HF_CAUSE_hang;              // nor here; and it may have ended by itself before that
   if (ending->lost) return HF_CAUSE_lost;
   if (ending->signal != 0) return HF_CAUSE_crash;
   if (ending->exit_code < 0) return HF_CAUSE_lost; // neither a signal nor a code: nobody knows

@@ -12,6 +12,7 @@
 typedef struct hf_ending {
   bool asked;        // a stop or restart was under way, or the instance goes down
   bool timed_out;    // we killed it, because it did not become READY in time
+  bool hung;         // a thread of it gave no sign of life: that was decided before it ended, in whatever way
   bool lost;         // nobody knows how it ended
   bool spawn_failed; // it never was executed; errnum says why
   int signal;        // 0: none

@@ -39,6 +39,7 @@ void hf_spec_init(hf_spec *spec) {
       .stop_timeout_ns = 10 * second,
       .start_timeout_ns = 60 * second,
       .alive_for_ns = second,
+      .stopped = HF_STOPPED_WAIT,
       .backoff_first_ns = 0,
       .backoff_from_ns = 100 * ms,
       .backoff_max_ns = 30 * second,

@@ -10,7 +10,7 @@
 // The header, and what precedes each field; the map is in spec.c.
 #define HF_SPEC_MAGIC "HFSPEC\0\1"
 #define HF_SPEC_MAGIC_BYTES 8u
-#define HF_SPEC_VERSION 1u
+#define HF_SPEC_VERSION 2u
 #define HF_SPEC_HEADER_BYTES 32u
 #define HF_SPEC_FIELD_BYTES 8u
 enum {
@@ -46,7 +46,7 @@ typedef struct hf_spec_number {
   const char *key;      // as in holdfast.yaml
 } hf_spec_number;
 
-#define HF_SPEC_NUMBER_COUNT 20
+#define HF_SPEC_NUMBER_COUNT 22
 extern const hf_spec_number hf_spec_numbers[HF_SPEC_NUMBER_COUNT]; // ascending tags
 
 // Tags of the fields that are no single number, and the first and last that are.
@@ -76,7 +76,7 @@ int hf_spec_number_check(const hf_spec_number *field, uint64_t raw, const char *
 int hf_spec_check(const hf_spec *spec, hf_err *err);
 
 // Two definitions with the same program checksum need no new process to go from one to the other: what matters at exec is equal.
-// The rest (restart, back-off, limit, timeouts, stop signal, log, dependsOn, ready, enabled) is policy, and can change under it.
+// The rest (restart, back-off, limit, timeouts, `stopped`, stop signal, log, dependsOn, ready, enabled) is policy, and can change under it.
 // 0, or the error of hf_spec_encode, or HF_ENOMEM.
 int hf_spec_program_checksum(const hf_spec *spec, uint64_t *out, hf_err *err);
 

@@ -11,6 +11,8 @@
 #include "process/spec.h"
 
 #define DURATION_MAX (INT64_C(365) * 24 * 3600 * 1000000000)
+#define HEARTBEAT_MIN (INT64_C(10) * 1000000)
+#define HEARTBEAT_MAX (INT64_C(24) * 3600 * 1000000000)
 
 #define NUMBER(tag, type, member, has, min, max, duration, key)                                                              \
   {HF_SPEC_TAG_NUMBER_FIRST + (tag),                                                                                         \
@@ -47,6 +49,8 @@ const hf_spec_number hf_spec_numbers[HF_SPEC_NUMBER_COUNT] = {
     NUMBER(17, HF_SPEC_SIGNED, nice, offsetof(hf_spec, has_nice), -20, 19, false, "nice"),
     PLAIN(18, log_max_bytes, INT64_C(1) << 50, "log.maxSize"),
     PLAIN(19, log_keep, 1000, "log.keep"),
+    NUMBER(20, HF_SPEC_UNSIGNED, heartbeat_ns, 0, 0, HEARTBEAT_MAX, true, "heartbeat"),
+    PLAIN(21, stopped, HF_STOPPED_FAIL, "stopped"),
 };
 
 bool hf_spec_number_there(const hf_spec_number *field, const hf_spec *spec) {
@@ -110,9 +114,23 @@ int hf_spec_number_check(const hf_spec_number *field, uint64_t raw, const char *
   if (in_range(field, raw)) return 0;
   char value[40];
   number_text(field, raw, value, sizeof value);
-  if (field->duration) return hf_fail(err, HF_ESPEC, "%s of %s may be at most 365 days, and is %s", field->key, name, value);
+  const int64_t day = INT64_C(24) * 3600 * 1000000000;
+  if (field->duration)
+    return hf_fail(err, HF_ESPEC, "%s of %s may be at most %" PRId64 " day%s, and is %s", field->key, name, field->max / day,
+                   field->max == day ? "" : "s", value);
   return hf_fail(err, HF_ESPEC, "%s of %s must be from %" PRId64 " to %" PRId64 ", and is %s", field->key, name, field->min,
                  field->max, value);
+}
+
+static int heartbeat_check(const hf_spec *spec, hf_err *err) {
+  if (spec->heartbeat_ns == 0) return 0;
+  if (spec->heartbeat_ns < (uint64_t)HEARTBEAT_MIN)
+    return hf_fail(err, HF_ESPEC, "heartbeat of %s must be 0 (off) or at least 10 ms, and is %" PRIu64 " ns", spec->name,
+                   spec->heartbeat_ns);
+  if (spec->start_timeout_ns == 0)
+    return hf_fail(err, HF_ESPEC, "startTimeout of %s must be above 0: within that time somebody must beat for its heartbeat",
+                   spec->name);
+  return 0;
 }
 
 static int numbers_check(const hf_spec *spec, hf_err *err) {
@@ -125,7 +143,7 @@ static int numbers_check(const hf_spec *spec, hf_err *err) {
   if (spec->limit_count != 0 && spec->limit_within_ns == 0)
     return hf_fail(err, HF_ESPEC, "limit.within of %s must be above 0: limit.count restarts within that time are allowed",
                    spec->name);
-  return 0;
+  return heartbeat_check(spec, err);
 }
 
 static int path_check(const char *key, const char *path, size_t size_max, const char *name, hf_err *err) {

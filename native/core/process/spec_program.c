@@ -16,6 +16,7 @@ int hf_spec_program_checksum(const hf_spec *spec, uint64_t *out, hf_err *err) {
   program.stop_timeout_ns = defaults.stop_timeout_ns;
   program.start_timeout_ns = defaults.start_timeout_ns;
   program.alive_for_ns = defaults.alive_for_ns;
+  program.stopped = defaults.stopped;
   program.backoff_first_ns = defaults.backoff_first_ns;
   program.backoff_from_ns = defaults.backoff_from_ns;
   program.backoff_max_ns = defaults.backoff_max_ns;

@@ -150,6 +150,7 @@ void hf__adopt_again(hf_manager *m, unsigned index, uint64_t now) {
     if (!announced && (!there || open_all(m, index, &err) == 0)) {
       p->adopt_pause_ns = p->adopt_at_ns = 0;
       m->acknowledged = true; // rings the guardian, which takes hold of the FIFO
+      if (hf_status_now(m->segment, index)->stage == HF_STAGE_RUNNING) hf__hearts_take(m, index, now);
       return;
     }
     p->adopt_pause_ns = p->adopt_pause_ns == 0 ? FIRST_PAUSE_NS : p->adopt_pause_ns * 2;
@@ -160,7 +161,7 @@ void hf__adopt_again(hf_manager *m, unsigned index, uint64_t now) {
 }
 
 // Opens the pidfd and the files of a process that lives, or marks it as ended.
-static void adopt_process(hf_manager *m, unsigned index) {
+static void adopt_process(hf_manager *m, unsigned index, uint64_t now) {
   hf_proc *p = &m->proc[index];
   const hf_status *s = hf_status_now(m->segment, index);
   hf_err err;
@@ -173,6 +174,9 @@ static void adopt_process(hf_manager *m, unsigned index) {
   if (open_all(m, index, &err) != 0) hf__trouble(m, index, &err); // step.c comes back to it
   if (hf_status_now(m->segment, index)->stage == HF_STAGE_STOPPING)
     hf__stop_signal(m, index); // the dead manager may not have come to it
+  if (hf_status_now(m->segment, index)->stage == HF_STAGE_CAPTURING) hf__hang_adopt(m, index);
+  // Before the first sweep, which throws away what nobody has inherited.
+  if (hf_status_now(m->segment, index)->stage == HF_STAGE_RUNNING) hf__hearts_take(m, index, now);
 }
 
 int hf__adopt(hf_manager *m, uint64_t now) {
@@ -183,7 +187,7 @@ int hf__adopt(hf_manager *m, uint64_t now) {
   for (unsigned i = 0; i < hf__slots(m); i++) {
     if (hf_status_now(m->segment, i)->stage == HF_STAGE_SPAWNING) adopt_announced(m, i, now);
     if (hf_status_now(m->segment, i)->process.pid == 0) continue;
-    adopt_process(m, i);
+    adopt_process(m, i, now);
     living += !m->proc[i].ended;
   }
   hf__strangers_acknowledge(m);

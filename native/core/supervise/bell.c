@@ -29,10 +29,14 @@ unsigned hf_bell_drain(int fd) {
       rung |= bytes[i] == HF_RING_NOTE      ? HF_RUNG_NOTE
               : bytes[i] == HF_RING_REQUEST ? HF_RUNG_REQUEST
               : bytes[i] == HF_RING_PHASE   ? HF_RUNG_PHASE
+              : bytes[i] == HF_RING_CELLS   ? HF_RUNG_CELLS
+              : bytes[i] == HF_RING_CAPTURE ? HF_RUNG_CAPTURE
+              : bytes[i] == HF_RING_AGES    ? HF_RUNG_AGES
                                             : HF_RUNG_ANY;
     if (got > 0 && got < (ssize_t)sizeof bytes) break;
   }
   if (reads > 16)
-    rung = HF_RUNG_ANY | HF_RUNG_NOTE | HF_RUNG_REQUEST | HF_RUNG_PHASE; // it may have been full: rings were dropped
+    rung = HF_RUNG_ANY | HF_RUNG_NOTE | HF_RUNG_REQUEST | HF_RUNG_PHASE | HF_RUNG_CELLS |
+           HF_RUNG_CAPTURE; // it may have been full: rings were dropped
   return rung;
 }

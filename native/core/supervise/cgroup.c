@@ -15,38 +15,10 @@
 
 enum { PATH_BYTES = 1024 };
 
-// Where cgroup2 is mounted: the mount point of the first mountinfo line of that type.
-static bool mount_point(char *out, size_t size) {
-  FILE *mounts = fopen("/proc/self/mountinfo", "re");
-  char *line = NULL;
-  size_t room = 0;
-  bool found = false;
-  while (mounts != NULL && !found && getline(&line, &room, mounts) > 0) {
-    char point[PATH_BYTES];
-    if (strstr(line, " - cgroup2 ") == NULL || sscanf(line, "%*s %*s %*s %*s %1023s", point) != 1) continue;
-    found = snprintf(out, size, "%s", point) < (int)size;
-  }
-  free(line);
-  if (mounts != NULL) fclose(mounts);
-  return found;
-}
-
-// The manager's own cgroup: the line "0::<path>" of /proc/self/cgroup.
-static bool own_path(char *out, size_t size) {
-  char text[4096], point[PATH_BYTES];
-  if (!mount_point(point, sizeof point) || hf_read_small(AT_FDCWD, "/proc/self/cgroup", text, sizeof text) < 0) return false;
-  char *line = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
-  if (line == NULL) return false;
-  char *path = strchr(line, '/');
-  if (path == NULL) return false;
-  path[strcspn(path, "\n")] = 0;
-  return strstr(path, "/..") == NULL && snprintf(out, size, "%s%s", point, path) < (int)size;
-}
-
 static bool instance_path(int instance_dir, char *out, size_t size) {
   struct stat st;
   char own[PATH_BYTES];
-  if (hf_k_fstat(instance_dir, &st) != 0 || !own_path(own, sizeof own)) return false;
+  if (hf_k_fstat(instance_dir, &st) != 0 || !hf_cgroup_path("/proc/self/cgroup", own, sizeof own)) return false;
   return snprintf(out, size, "%s/holdfast-%llx-%llx", own, (unsigned long long)st.st_dev, (unsigned long long)st.st_ino) <
          (int)size;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // How a process is stopped, how it ended, and what becomes of its tree. Order, for a manager killed anywhere:
+//   0. a hang: the verdict is committed (stage CAPTURING), its stack is written, then it is killed (hang.c)
 //   1. the ending is known (the guardian's note, or the kernel's word, or nobody's)
 //   2. one commit: state, failure, history, when to start again, stage CLEANING
 //   3. the tree is killed until none is left
@@ -56,9 +57,10 @@ void hf__stop_begin(hf_manager *m, unsigned index, int reason, bool restart_afte
   draft->stop_reason = (uint8_t)reason;
   draft->restart_after = restart_after;
   draft->kill_at_ns = now + patience;
+  if (!draft->notified_stopping) draft->extended_until_ns = 0; // that was for what it did before
   hf__move(m, index, draft, (hf_state)HF_WORD_STATE(word), HF_WORD_INCARNATION(word), NULL);
   HF_POINT("stop-announced");
-  if (reason == HF_STOP_TIMED_OUT) hf__kill_begin(m, index, now);
+  if (reason != HF_STOP_ASKED) hf__kill_begin(m, index, now);
   else hf__stop_signal(m, index);
 }
 
@@ -66,8 +68,11 @@ uint64_t hf__kill_at(const hf_manager *m, unsigned index) {
   const hf_status *s = hf_status_now(m->segment, index);
   uint64_t when = s->kill_at_ns;
   if (s->stop_force) return 0;
+  const hf_spec *spec = hf__spec(m, index);
+  uint64_t patience = spec != NULL && spec->stop_timeout_ns > HURRY_NS && !m->hurry ? spec->stop_timeout_ns : HURRY_NS;
   if (m->hurry && when > m->hurry_ns + HURRY_NS) when = m->hurry_ns + HURRY_NS;
-  return when < m->grace_until_ns ? m->grace_until_ns : when;
+  uint64_t until = hf__deadline(m, when, patience);
+  return m->hurry || until > s->extended_until_ns ? until : s->extended_until_ns; // sd_notify EXTEND_TIMEOUT_USEC
 }
 
 static bool is_known(pid_t pid, void *context) {
@@ -196,22 +201,52 @@ static bool find_ending(hf_manager *m, unsigned index, uint64_t now, hf_ending *
 void hf__failure_keep(hf_status *draft, const hf_failure *failure) {
   memmove(&draft->failures[1], &draft->failures[0], sizeof draft->failures - sizeof draft->failures[0]);
   draft->failures[0] = *failure;
-  draft->failures[0].at_real_ns = hf_now_real_ns();
+  if (failure->at_real_ns == 0) draft->failures[0].at_real_ns = hf_now_real_ns();
   if (draft->failure_count < HF_FAILURES_KEPT) draft->failure_count++;
+}
+
+static bool is_late(int stop_reason) {
+  return stop_reason == HF_STOP_TIMED_OUT || stop_reason == HF_STOP_NO_HEARTBEAT || stop_reason == HF_STOP_LOADING ||
+         stop_reason == HF_STOP_STOPPING;
+}
+
+// What is kept of an incarnation that failed. A hang was judged before: only how it ended is new.
+static hf_failure failure_of(const hf_status *s, hf_status_word word, hf_cause cause, const hf_ending *ending) {
+  if (cause == HF_CAUSE_hang) {
+    hf_failure hang = s->hang;
+    hang.signal = (int16_t)ending->signal;
+    hang.exit_code = ending->exit_code;
+    return hang;
+  }
+  return (hf_failure){.cause = (uint8_t)cause,
+                      .phase = (uint8_t)HF_WORD_STATE(word),
+                      .signal = (int16_t)ending->signal,
+                      .exit_code = ending->exit_code,
+                      .late = s->stop_reason == HF_STOP_NO_HEARTBEAT ? HF_LATE_HEARTBEAT
+                              : s->stop_reason == HF_STOP_LOADING    ? HF_LATE_LOADCFG
+                              : s->stop_reason == HF_STOP_STOPPING   ? HF_LATE_STOPPING
+                                                                     : HF_LATE_READY,
+                      .incarnation = HF_WORD_INCARNATION(word),
+                      .ran_ns = ending->ran_ns};
+}
+
+static hf_ending ending_of(const hf_status *s, uint64_t now) {
+  // A stop may have been taken in after it had ended, and before we saw that.
+  bool asked = s->stop_reason == HF_STOP_ASKED || (s->stop_reason == HF_STOP_NO && s->wanted == HF_WANTED_STOP);
+  return (hf_ending){.asked = asked,
+                     .timed_out = is_late(s->stop_reason),
+                     .hung = s->stop_reason == HF_STOP_HUNG,
+                     .ran_ns = now > s->started_ns ? now - s->started_ns : 0};
 }
 
 bool hf__ended(hf_manager *m, unsigned index, uint64_t now) {
   const hf_status *s = hf_status_now(m->segment, index);
   hf_status_word word = hf_status_word_now(m->segment, index);
-  hf_state phase = (hf_state)HF_WORD_STATE(word);
   const hf_spec *spec = hf__spec(m, index);
-  // A stop may have been taken in after it had ended, and before we saw that.
-  bool asked = s->stop_reason == HF_STOP_ASKED || (s->stop_reason == HF_STOP_NO && s->wanted == HF_WANTED_STOP);
-  hf_ending ending = {.asked = asked,
-                      .timed_out = s->stop_reason == HF_STOP_TIMED_OUT,
-                      .ran_ns = now > s->started_ns ? now - s->started_ns : 0};
+  hf_ending ending = ending_of(s, now);
   if (!find_ending(m, index, now, &ending)) return false;
   hf__afterwards(m, index); // of the ending before this one, if that was in this very step
+  if (s->stage == HF_STAGE_CAPTURING) hf__hang_ended(m, index);
   hf_spec fallback;
   if (spec == NULL) {
     hf_spec_init(&fallback);
@@ -219,28 +254,27 @@ bool hf__ended(hf_manager *m, unsigned index, uint64_t now) {
   }
   hf_status *draft = hf_status_begin(m->segment, index);
   hf_verdict verdict = hf_policy_judge(spec, &draft->history, &ending, now, hf__random(m));
-  if (verdict.state == HF_STATE_FAIL)
-    hf__failure_keep(draft, &(hf_failure){.cause = (uint8_t)verdict.cause,
-                                          .phase = (uint8_t)phase,
-                                          .signal = (int16_t)ending.signal,
-                                          .exit_code = ending.exit_code,
-                                          .incarnation = HF_WORD_INCARNATION(word),
-                                          .ran_ns = ending.ran_ns});
+  if (verdict.state == HF_STATE_FAIL) {
+    hf_failure failure = failure_of(draft, word, verdict.cause, &ending);
+    hf__failure_keep(draft, &failure);
+  }
+  // A stop that came after the verdict: it ends in FAIL, and from there goes to STOPPED as a stop during back-off does.
+  bool stopped = verdict.state == HF_STATE_FAIL && draft->wanted == HF_WANTED_STOP;
   bool again = verdict.restart || draft->restart_after;
   draft->stage = HF_STAGE_CLEANING;
   draft->ended_ns = now;
   draft->settled_incarnation = HF_WORD_INCARNATION(word);
-  draft->limited = verdict.limited && !draft->restart_after;
+  draft->limited = verdict.limited && !draft->restart_after && !stopped;
   // A stop that was asked for is remembered as `wanted`; only what ended by itself is finished.
   draft->finished = !again && !ending.asked;
   if (draft->finished && spec->start == HF_START_ON_DEMAND) draft->wanted = HF_WANTED_STOP;
-  draft->respawn = again;
+  draft->respawn = again || stopped;
   draft->next_start_ns = draft->restart_after ? 0 : verdict.restart ? verdict.restart_at_ns : 0;
   draft->dropped_bytes = hf__dropped(m, index);
   draft->exit_code = ending.exit_code;
   draft->exit_signal = ending.signal;
   hf_event details = {.cause = (uint8_t)verdict.cause, .signal = (int16_t)ending.signal, .exit_code = ending.exit_code};
-  if (verdict.state == HF_STATE_FAIL) hf_failure_text(&draft->failures[0], details.detail, sizeof details.detail);
+  if (verdict.state == HF_STATE_FAIL) hf_failure_brief(&draft->failures[0], details.detail, sizeof details.detail);
   if (hf__move(m, index, draft, verdict.state, HF_WORD_INCARNATION(word), &details) != 0) return false;
   HF_POINT("ending-recorded");
   if (verdict.state == HF_STATE_FAIL) m->proc[index].unsaid = hf_status_now(m->segment, index)->process.pid;
@@ -275,7 +309,9 @@ bool hf__clean(hf_manager *m, unsigned index, uint64_t now) {
   draft->process = (hf_identity){0};
   draft->stage = draft->respawn ? HF_STAGE_BACKOFF : HF_STAGE_IDLE;
   draft->stop_reason = draft->restart_after = 0;
-  draft->kill_at_ns = 0;
+  draft->kill_at_ns = draft->capture_until_ns = 0;
+  draft->capture_request = 0;
+  memset(&draft->hang, 0, sizeof draft->hang);
   hf__move(m, index, draft, (hf_state)HF_WORD_STATE(word), HF_WORD_INCARNATION(word), NULL);
   p->ended = false;
   p->ended_ns = 0;
@@ -289,9 +325,13 @@ void hf__afterwards(hf_manager *m, unsigned index) {
   hf_proc *p = &m->proc[index];
   const hf_status *s = hf_status_now(m->segment, index);
   if (p->unsaid != 0) {
-    char text[96];
-    hf_failure_text(&s->failures[0], text, sizeof text);
-    hf__say(m, "%s (process %d): %s", s->name, (int)p->unsaid, text);
+    char text[192];
+    const hf_failure *failure = &s->failures[0];
+    hf_failure_brief(failure, text, sizeof text); // the documented sentence of a hang was said at the verdict
+    if (failure->has_report)
+      hf__say(m, "%s (process %d): %s; see %s/reports/%s.%u.txt", s->name, (int)p->unsaid, text, m->options->dir, s->name,
+              failure->incarnation);
+    else hf__say(m, "%s (process %d): %s", s->name, (int)p->unsaid, text);
   }
   if (p->dead_cgroup != 0) hf_cgroup_discard(m->cgroup_base, index, p->dead_cgroup);
   p->unsaid = 0;

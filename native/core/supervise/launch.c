@@ -67,6 +67,7 @@ int hf__open_files(hf_manager *m, unsigned index, uint32_t incarnation, bool cre
 
 void hf__close_files(hf_manager *m, unsigned index, uint32_t incarnation) {
   hf_proc *p = &m->proc[index];
+  hf__hearts_forget(m, index);
   if (p->out_fd > 0) hf_logs_finish(m->logs, p->out_fd);
   if (p->own_fd > 0) hf_k_close(p->own_fd);
   if (p->cgroup_fd > 0) hf_k_close(p->cgroup_fd);
@@ -101,24 +102,32 @@ void hf__remove_files(hf_manager *m, unsigned index, uint32_t incarnation) {
 }
 
 // The environment: the definition's, then what tells the process where it belongs. Freed with free().
-static char **environment(hf_manager *m, unsigned index, uint32_t incarnation, char *attach, char *marker, hf_err *err) {
+static char **environment(hf_manager *m, unsigned index, uint32_t incarnation, char *attach, char *marker, char *heartbeat,
+                          hf_err *err) {
+  static const char *const ours[] = {"HOLDFAST_ID=", "HOLDFAST_ATTACH=", "HOLDFAST_DIR=", "HOLDFAST_HEARTBEAT="};
   const hf_spec *spec = hf__spec(m, index);
   size_t count = 0;
   while (spec->env != NULL && spec->env[count] != NULL) count++;
-  char **env = malloc((count + 4) * sizeof *env);
+  char **env = malloc((count + 5 + HF_NOTIFY_ENTRIES) * sizeof *env);
   if (env == NULL) {
     hf_fail(err, HF_ENOMEM, "out of memory for the environment of %s", spec->name);
     return NULL;
   }
   size_t n = 0;
-  for (size_t i = 0; i < count; i++)
-    if (strncmp(spec->env[i], "HOLDFAST_ID=", 12) != 0 && strncmp(spec->env[i], "HOLDFAST_ATTACH=", 16) != 0 &&
-        strncmp(spec->env[i], "HOLDFAST_DIR=", 13) != 0)
-      env[n++] = (char *)(uintptr_t)spec->env[i];
+  for (size_t i = 0; i < count; i++) {
+    bool inherited = hf__notify_inherited(spec->env[i]);
+    for (size_t k = 0; k < sizeof ours / sizeof *ours; k++) inherited |= strncmp(spec->env[i], ours[k], strlen(ours[k])) == 0;
+    if (!inherited) env[n++] = (char *)(uintptr_t)spec->env[i];
+  }
   hf__marker(m, index, incarnation, marker, 128);
   env[n++] = marker;
   env[n++] = m->id_dir;
   if (*attach) env[n++] = attach;
+  if (spec->heartbeat_ns != 0) { // in milliseconds; a part of one counts as a whole
+    snprintf(heartbeat, 48, "HOLDFAST_HEARTBEAT=%llu", (unsigned long long)((spec->heartbeat_ns + 999999) / 1000000));
+    env[n++] = heartbeat;
+  }
+  n += hf__notify_environment(m, index, env + n);
   env[n] = NULL;
   return env;
 }
@@ -148,13 +157,13 @@ static int open_output(hf_manager *m, unsigned index, uint32_t incarnation, int 
 
 static int spawn(hf_manager *m, unsigned index, uint32_t incarnation, pid_t *pid, int *pidfd, hf_err *err) {
   const hf_spec *spec = hf__spec(m, index);
-  char attach[200], marker[128];
+  char attach[200], marker[128], heartbeat[48];
   int out[2] = {-1, -1};
   char **env = NULL;
   *pid = 0;
   int failed = hf__open_files(m, index, incarnation, true, err);
   if (!failed) failed = attach_text(m, index, incarnation, attach, sizeof attach, err);
-  if (!failed && (env = environment(m, index, incarnation, attach, marker, err)) == NULL) failed = HF_ENOMEM;
+  if (!failed && (env = environment(m, index, incarnation, attach, marker, heartbeat, err)) == NULL) failed = HF_ENOMEM;
   if (!failed) failed = open_output(m, index, incarnation, out, err);
   if (!failed) {
     HF_POINT("spawn-before-clone");
@@ -171,7 +180,8 @@ static int spawn(hf_manager *m, unsigned index, uint32_t incarnation, pid_t *pid
                           .err_fd = out[1],
                           .segment_fd = m->segment_fd,
                           .own_fd = m->proc[index].own_fd,
-                          .bell_fd = m->bell_pass};
+                          .bell_fd = m->bell_pass,
+                          .notify_fd = hf__notify_passed(m, index)};
     failed = hf_spawn(&args, pid, pidfd, err);
     if (!in_cgroup && p->cgroup_fd > 0) {
       hf_k_close(p->cgroup_fd);
@@ -276,6 +286,11 @@ void hf__launch(hf_manager *m, unsigned index, uint64_t now) {
   draft->respawn = draft->restart_after = draft->stop_reason = draft->stop_force = 0;
   draft->next_start_ns = draft->ready_ns = draft->ended_ns = draft->kill_at_ns = 0;
   draft->started_ns = now;
+  memset(&draft->hang, 0, sizeof draft->hang);
+  draft->capture_until_ns = 0;
+  draft->capture_request = 0;
+  draft->has_beaten = 0;
+  hf__notify_reset(m, draft);
   draft->cgroup = 0; // known when it is born: a manager that finds it only announced looks for its tree in the other way
   int cgroup = hf_cgroup_open(m->cgroup_base, index, incarnation, true, &m->proc[index].cgroup_id);
   m->proc[index].cgroup_fd = cgroup >= 0 ? cgroup : 0;

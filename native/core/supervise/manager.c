@@ -107,7 +107,8 @@ static void become_guardian(hf_manager *m) {
   extern char **environ;
   for (int i = 0; i < TRIES; i++) { // memory may be short for a moment, and nobody else looks after what lives
     struct timespec pause = {0, 10000000};
-    if (keep(m->next.lock_fd, HF_KEEP_LOCK) && keep(m->next.ready_fd, HF_KEEP_READY))
+    if (keep(m->next.lock_fd, HF_KEEP_LOCK) && keep(m->next.ready_fd, HF_KEEP_READY) &&
+        keep(m->next.notify_fd, HF_KEEP_NOTIFY))
       (void)hf_k_execve("/proc/self/exe", arguments.argv, environ);
     nanosleep(&pause, NULL);
   }
@@ -128,6 +129,7 @@ static void take_shutdown(hf_manager *m) {
   if (hf_load_acquire(&m->requests->header.shutdown)) hf_store_release(&m->segment->header.shutting_down, 1);
   if (told || !hf_load_relaxed(&m->segment->header.shutting_down)) return;
   told = true;
+  m->acknowledged |= m->options->systemd[0] != 0; // rings the guardian, which tells systemd
   hf__event(m, UINT32_MAX, HF_EVENT_down, m->hurry ? "its owner died" : "it was asked to end");
   hf__say(m, "the instance is being stopped%s", m->hurry ? ": its owner died" : "");
 }
@@ -156,12 +158,16 @@ static void note_drops(hf_manager *m) {
   }
 }
 
+static uint64_t sooner_of(uint64_t one, uint64_t other) { return one == 0 || (other != 0 && other < one) ? other : one; }
+
+// When a process or the definitions are to be looked at again, as of the last pass over all of them.
+static void plan_step(hf_manager *m) {
+  m->step_at_ns = m->scan_at_ns;
+  for (unsigned i = 0; i < hf__slots(m); i++) m->step_at_ns = sooner_of(m->step_at_ns, m->proc[i].look_at_ns);
+}
+
 static void arm_timer(hf_manager *m) {
-  uint64_t soonest = m->scan_at_ns;
-  for (unsigned i = 0; i < hf__slots(m); i++) {
-    uint64_t when = m->proc[i].look_at_ns;
-    if (when != 0 && (soonest == 0 || when < soonest)) soonest = when;
-  }
+  uint64_t soonest = sooner_of(sooner_of(m->step_at_ns, hf__hearts_next(m)), hf__beat_next(m));
   if (soonest == m->timer_ns) {
     m->unarmed = false;
     return;
@@ -170,20 +176,33 @@ static void arm_timer(hf_manager *m) {
   if (!m->unarmed) m->timer_ns = soonest;
 }
 
-static void wait_for_something(hf_manager *m, unsigned *rung, bool *ended, bool *timer) {
+// What a pass of the loop was woken by.
+typedef struct wakening {
+  unsigned rung;     // HF_RUNG_…
+  bool ended;        // a process
+  bool timer, other; // other: a signal, the guardian, a message, or nothing at all
+} wakening;
+
+static void wait_for_something(hf_manager *m, wakening *w) {
   struct epoll_event events[64];
   int n;
   do n = hf_k_epoll_wait(m->epoll, events, 64, m->unarmed || m->options->ready_fd >= 0 ? UNARMED_MS : -1);
   while (n < 0 && errno == EINTR); // a debugger that attaches
+  *w = (wakening){.other = n <= 0};
   for (int i = 0; i < n; i++) {
     unsigned kind = (unsigned)(events[i].data.u64 >> 32), index = (unsigned)events[i].data.u64;
     uint64_t expirations;
-    if (kind == HF_EPOLL_BELL) *rung |= hf_bell_drain(m->bell);
+    if (kind == HF_EPOLL_TIMER) {
+      w->timer |= read(m->timer, &expirations, sizeof expirations) > 0;
+      continue;
+    }
+    w->other |= kind != HF_EPOLL_BELL && kind != HF_EPOLL_PROCESS && kind != HF_EPOLL_NOTIFY;
+    if (kind == HF_EPOLL_BELL) w->rung |= hf_bell_drain(m->bell);
     else if (kind == HF_EPOLL_SIGNALS) read_signals(m);
     else if (kind == HF_EPOLL_GUARDIAN) m->guardian_died = true;
-    else if (kind == HF_EPOLL_TIMER && read(m->timer, &expirations, sizeof expirations) > 0) *timer = true;
+    else if (kind == HF_EPOLL_NOTIFY) w->other |= hf__notify_read(m, hf_now_mono_ns());
     else if (kind == HF_EPOLL_PROCESS && m->proc[index].pidfd > 0 && !m->proc[index].ended) {
-      m->proc[index].ended = *ended = true;
+      m->proc[index].ended = w->ended = true;
     }
   }
 }
@@ -224,13 +243,23 @@ static int finish(hf_manager *m) {
   return code > 0 ? code : 0;
 }
 
-// The judge doubts itself: woken much later than it had planned (stopped, suspended, starved) it condemns nobody before everybody
-// had as much time again, a second at most.
+// The judge doubts itself: woken much later than it had planned (stopped, suspended, starved) it gives back what was missed. See
+// hf__deadline.
 static void doubt(hf_manager *m, uint64_t now) {
-  enum { LATE_NS = 100000000, GRACE_NS = 1000000000 };
+  enum { LATE_NS = 100000000 };
   if (m->timer_ns == 0 || now < m->timer_ns + LATE_NS) return;
-  uint64_t late = now - m->timer_ns;
-  m->grace_until_ns = now + (late < GRACE_NS ? late : GRACE_NS);
+  m->left_ns = m->timer_ns;
+  m->back_ns = now;
+}
+
+// A deadline of a process that had `patience_ns` in all. Where we were away it gets as much time again as that was, from when we are
+// back, but no more than it had in the beginning, and a minute. An absence that began only after all of that is no reason any more:
+// a manager that is late all the time condemns too.
+uint64_t hf__deadline(const hf_manager *m, uint64_t when_ns, uint64_t patience_ns) {
+  static const uint64_t LONGEST_NS = 60000000000u;
+  uint64_t more = patience_ns < LONGEST_NS ? patience_ns : LONGEST_NS;
+  uint64_t away = m->back_ns - m->left_ns, again = m->back_ns + (away < more ? away : more);
+  return again > when_ns && m->left_ns <= when_ns + more ? again : when_ns;
 }
 
 // Going down, and nothing is on its way: what holds the rest back is a circle of dependencies.
@@ -238,53 +267,70 @@ static bool stuck(const hf_manager *m) {
   if (!hf_load_relaxed(&m->segment->header.shutting_down)) return false;
   for (unsigned i = 0; i < hf__slots(m); i++) {
     unsigned stage = hf_status_now(m->segment, i)->stage;
-    if (stage == HF_STAGE_STOPPING || stage == HF_STAGE_KILLING || stage == HF_STAGE_CLEANING) return false;
+    if (stage >= HF_STAGE_STOPPING) return false;
   }
   return true;
 }
 
 // Tells whoever started this instance, once: the next managers get no such descriptor. What fails is tried again.
 static void tell_ready(hf_manager *m) {
-  if (hf_k_write(m->options->ready_fd, "ready\n", 6) != 6) {
+  int fd = m->options->ready_fd;
+  if (fd < 0 && hf_load_relaxed(&m->segment->header.told_guardian) == (int32_t)m->guardian) return;
+  if (fd >= 0 && hf_k_write(fd, "ready\n", 6) != 6) {
     if (errno != EPIPE) return;
     hf__say(m, "whoever started this instance could not be told that it is ready");
   }
   hf_store_release(&m->segment->header.told_guardian, (int32_t)m->guardian); // pairs with the acquire in the guardian
-  hf_k_close(m->options->ready_fd);
+  if (fd >= 0) hf_k_close(fd);
   ((hf_daemon_options *)(uintptr_t)m->options)->ready_fd = -1;
+  if (m->options->systemd[0] != 0) hf_bell_ring(m->guardian_bell, HF_RING_ANY); // which tells systemd
+}
+
+// Everything but the cells: whoever ended first, then requests, definitions, and one step of each process. The exit code of the
+// instance, or -1 to go on.
+static int look_at_all(hf_manager *m, const wakening *w, uint64_t now) {
+  if (w->ended || (w->rung & (HF_RUNG_NOTE | HF_RUNG_ANY)))
+    for (unsigned i = 0; i < hf__slots(m); i++)
+      if (m->proc[i].ended) hf__step(m, i, now); // recovery comes first
+  if (w->rung & HF_RUNG_NOTE) hf__strangers_acknowledge(m);
+  take_shutdown(m);
+  bool scan_due = m->scan_at_ns != 0 && now >= m->scan_at_ns;
+  if (scan_due || hf_load_acquire(&m->requests->header.specs_wanted) != m->specs_seen) hf__specs_scan(m, now);
+  m->phases_rung = (w->rung & (HF_RUNG_PHASE | HF_RUNG_ANY)) != 0;
+  m->cells_rung = (w->rung & (HF_RUNG_CELLS | HF_RUNG_ANY)) != 0;
+  step_all(m, now);
+  if (stuck(m) && !all_rest(m)) {
+    m->ignore_dependents = true;
+    step_all(m, now);
+  }
+  if (w->rung & HF_RUNG_ANY) note_drops(m);
+  if (once_code(m) >= 0) hf_store_release(&m->segment->header.shutting_down, 1);
+  publish(m);
+  if (m->options->ready_fd >= 0 || m->options->systemd[0] != 0) tell_ready(m);
+  plan_step(m);
+  if (hf_load_relaxed(&m->segment->header.shutting_down) && all_rest(m)) return finish(m);
+  return -1;
 }
 
 static int loop(hf_manager *m) {
-  unsigned rung = HF_RUNG_ANY;
-  bool ended = false, timer = false;
+  wakening w = {.rung = HF_RUNG_ANY};
   for (;;) {
     uint64_t now = hf_now_mono_ns();
     doubt(m, now);
-    if (ended || (rung & (HF_RUNG_NOTE | HF_RUNG_ANY)))
-      for (unsigned i = 0; i < hf__slots(m); i++)
-        if (m->proc[i].ended) hf__step(m, i, now); // recovery comes first
-    if (rung & HF_RUNG_NOTE) hf__strangers_acknowledge(m);
-    take_shutdown(m);
-    bool scan_due = m->scan_at_ns != 0 && now >= m->scan_at_ns;
-    if (scan_due || hf_load_acquire(&m->requests->header.specs_wanted) != m->specs_seen) hf__specs_scan(m, now);
-    m->phases_rung = (rung & (HF_RUNG_PHASE | HF_RUNG_ANY)) != 0;
-    step_all(m, now);
-    if (stuck(m) && !all_rest(m)) {
-      m->ignore_dependents = true;
-      step_all(m, now);
+    hf__beat(m, now);
+    uint64_t sweep_at = hf__hearts_next(m);
+    bool condemned = sweep_at != 0 && now >= sweep_at && hf__hearts_sweep(m, now);
+    // Where only a sweep was due, nothing else is looked at: that comes hundreds of times a second.
+    bool step_due = m->step_at_ns != 0 && now >= m->step_at_ns;
+    hf__hearts_publish(m, now);
+    if (condemned || step_due || (w.rung & ~(unsigned)HF_RUNG_AGES) != 0 || w.ended || w.other) {
+      int code = look_at_all(m, &w, now);
+      if (code >= 0) return code;
     }
-    if (rung & HF_RUNG_ANY) note_drops(m);
-    if (once_code(m) >= 0) hf_store_release(&m->segment->header.shutting_down, 1);
-    publish(m);
-    if (m->options->ready_fd >= 0) tell_ready(m);
-    if (hf_load_relaxed(&m->segment->header.shutting_down) && all_rest(m)) return finish(m);
     if (m->guardian_died) become_guardian(m);
-    if (timer) m->timer_ns = 0; // it has fired, and doubt() has looked at how late
+    if (w.timer) m->timer_ns = 0; // it has fired, and doubt() has looked at how late
     arm_timer(m);
-    timer = false;
-    rung = 0;
-    ended = false;
-    wait_for_something(m, &rung, &ended, &timer);
+    wait_for_something(m, &w);
   }
 }
 

@@ -18,7 +18,7 @@
 enum { TRIES = 100 };
 
 static bool is_ours(const char *name) {
-  static const char *const whole[] = {"segment", "requests", "exits", "instance"};
+  static const char *const whole[] = {"segment", "requests", "exits", "instance", "ages", "notify"};
   static const char *const begin[] = {"own.", "out.", "bell", ".tmp."};
   for (unsigned i = 0; i < sizeof whole / sizeof *whole; i++)
     if (strcmp(name, whole[i]) == 0) return true;
@@ -47,15 +47,19 @@ static bool empty(int at, bool all) {
   return done;
 }
 
+// A folder of ours with everything in it.
+static bool folder_removed(int dir, const char *name) {
+  int fd = hf_k_openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+  if (fd < 0) return errno == ENOENT;
+  bool done = empty(fd, true);
+  hf_k_close(fd);
+  return done && removed(dir, name, AT_REMOVEDIR);
+}
+
 // False where something failed that may succeed in a moment.
 static bool remove_once(int dir, const char *path) {
-  int spec = hf_k_openat(dir, "spec", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-  bool done = spec >= 0 || errno == ENOENT;
-  if (spec >= 0) {
-    done = empty(spec, true);
-    hf_k_close(spec);
-    done &= removed(dir, "spec", AT_REMOVEDIR);
-  }
+  bool done = folder_removed(dir, "spec");
+  done &= folder_removed(dir, "reports");
   hf_cgroup_remove(dir);
   done &= empty(dir, false);
   return done && removed(dir, "lock", 0) && removed(AT_FDCWD, path, AT_REMOVEDIR);

@@ -113,6 +113,7 @@ HF_RAW static int child(void *context) {
   move_fd(args->segment_fd, HF_FD_SEGMENT, args->slot);
   move_fd(args->own_fd, HF_FD_OWN, args->slot);
   move_fd(args->bell_fd, HF_FD_BELL, args->slot);
+  move_fd(args->notify_fd, HF_FD_NOTIFY, args->slot);
   if (args->files != NULL)
     raw(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)(uintptr_t)args->files, 0); // the definition may set it again
   become(args->spec, args->slot);

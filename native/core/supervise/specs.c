@@ -143,6 +143,7 @@ static void scan_again(hf_manager *m, bool failed, uint64_t now) {
 
 void hf__slot_free(hf_manager *m, unsigned index) {
   hf__afterwards(m, index);
+  hf__reports_remove(m, hf_status_now(m->segment, index)->name);
   hf__event(m, index, HF_EVENT_removed, "");
   hf_status_word word = hf_status_word_now(m->segment, index);
   hf_state state = (hf_state)HF_WORD_STATE(word);

@@ -121,17 +121,18 @@ int hf__start(hf_manager *m, hf_err *err) {
   m->null_fd = hf_k_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
   if (m->null_fd < 0) return hf_fail_sys(err, "open", "/dev/null can't be opened");
   m->cgroup_base = hf_cgroup_base(m->dir);
-  if ((failed = hf_spawn_reserve(m->null_fd, err)) != 0) return failed;
+  if ((failed = hf_spawn_reserve(m->null_fd, err)) != 0 || (failed = hf__notify_open(m, err)) != 0) return failed;
   snprintf(m->id_dir, sizeof m->id_dir, "HOLDFAST_DIR=%s", m->options->dir);
   m->random = hf_now_mono_ns() * 2 + 1;
   m->acknowledged = true; // the dead manager may have acknowledged notes without ringing
   m->hurry = m->options->hurry;
-  if ((failed = take_over(m, err)) != 0) return failed;
+  if ((failed = hf__hearts_begin(m, err)) != 0 || (failed = take_over(m, err)) != 0) return failed;
   hf__say(m, "holdfastd %d manages %s", (int)getpid(), m->options->dir);
   uint64_t now = hf_now_mono_ns();
   hf__specs_scan(m, now);
   char text[64];
   snprintf(text, sizeof text, "it took over %d living processes", hf__adopt(m, now));
+  hf__notify_restore(m, now);
   m->acknowledged = true; // rings the guardian, which may be new too
   hf__event(m, UINT32_MAX, HF_EVENT_manager, m->segment->header.manager_restarts ? text : "it is the first");
   return 0;

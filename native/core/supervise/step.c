@@ -2,9 +2,10 @@
 // One process, one step: looks at all that is known of it and does the next thing, until there is nothing to do now. It is the
 // same for a process that this manager started and for one that it adopted, because it only looks at what is shared.
 //
-//   IDLE -----------> SPAWNING -> RUNNING -> STOPPING -> KILLING
-//     ^ wanted           |           |           |          |
-//     |                  |           +-----------+----------+ it ended: judged, recorded, restart planned
+//   IDLE -----------> SPAWNING -> RUNNING -> STOPPING -----> KILLING
+//     ^ wanted           |           |  \       |             ^ |
+//     |                  |           |   +-> CAPTURING ------+ |  it hangs: its stack is awaited for a moment
+//     |                  |           +----------+--------------+  it ended: judged, recorded, restart planned
 //     |                  v           v
 //     +---- BACKOFF <--- CLEANING (its tree is killed until none is left, the guardian may reap, files go)
 #include <string.h>
@@ -48,6 +49,7 @@ int hf__move(hf_manager *m, unsigned index, hf_status *draft, hf_state to, uint3
       memcpy(event.name, draft->name, sizeof event.name);
       draft->event_sequence = hf_event_append(m->segment, &event);
     }
+    draft->phase_since_ns = hf_now_mono_ns();
     m->look_again = true; // others may depend on it
   }
   hf_err err;
@@ -62,6 +64,7 @@ static void become_ready(hf_manager *m, unsigned index) {
   hf_status *draft = hf_status_begin(m->segment, index);
   if (draft->ready_ns == 0) draft->ready_ns = hf_now_mono_ns();
   draft->settled_incarnation = HF_WORD_INCARNATION(word);
+  draft->extended_until_ns = 0; // more time was asked for to get here
   hf__move(m, index, draft, HF_STATE_READY, HF_WORD_INCARNATION(word), NULL);
 }
 
@@ -85,40 +88,64 @@ static void sooner(hf_proc *p, uint64_t when) {
   if (p->look_at_ns == 0 || when < p->look_at_ns) p->look_at_ns = when;
 }
 
+// The state that the process has declared itself is shown. True if it has declared any.
+static bool follow_phase(hf_manager *m, unsigned index, uint64_t phase) {
+  hf_proc *p = &m->proc[index];
+  hf_state at = (hf_state)HF_WORD_STATE(hf_status_word_now(m->segment, index));
+  if (phase == 0) return false;
+  hf_state declared = (hf_state)HF_PHASE_STATE(phase);
+  if (at == HF_STATE_READY && declared == HF_STATE_BOOTING) {
+    if (!p->late_attach_seen) hf__event(m, index, HF_EVENT_attached, "it attached after it was taken for READY");
+    p->late_attach_seen = 1;
+  } else {
+    hf__walk(m, index, declared);
+  }
+  return true;
+}
+
+// Why its time is over, or HF_STOP_NO: it has some left (it is looked at again when that is over), or needs none.
+static int find_late(hf_manager *m, unsigned index, uint64_t now) {
+  const hf_spec *spec = hf__spec(m, index);
+  const hf_status *s = hf_status_now(m->segment, index);
+  hf_state at = (hf_state)HF_WORD_STATE(hf_status_word_now(m->segment, index));
+  uint64_t patience = spec->start_timeout_ns, since = s->started_ns;
+  bool call = spec->ready == HF_READY_CALL, heartbeat = spec->heartbeat_ns != 0;
+  int late = HF_STOP_NO;
+  if (patience == 0) return HF_STOP_NO;
+  if (call && s->ready_ns == 0) late = HF_STOP_TIMED_OUT;
+  if (heartbeat && !hf__hearts_beats(m, index)) late = HF_STOP_NO_HEARTBEAT;
+  if (late == HF_STOP_NO && (call || heartbeat) && at == HF_STATE_LOADCFG && s->ready_ns != 0) {
+    late = HF_STOP_LOADING;
+    since = s->phase_since_ns;
+  }
+  if (late == HF_STOP_NO) return HF_STOP_NO;
+  uint64_t when = hf__deadline(m, since + patience, patience);
+  if (when < s->extended_until_ns) when = s->extended_until_ns;
+  if (now >= when) return late;
+  sooner(&m->proc[index], when);
+  return HF_STOP_NO;
+}
+
 // What the process has declared, or the time that makes it READY without a word, or the time that is over.
 static void watch_phase(hf_manager *m, unsigned index, uint64_t now) {
   hf_proc *p = &m->proc[index];
   const hf_spec *spec = hf__spec(m, index);
-  const hf_status *s = hf_status_now(m->segment, index);
   hf_status_word word = hf_status_word_now(m->segment, index);
-  hf_state at = (hf_state)HF_WORD_STATE(word);
-  if (at == HF_STATE_READY && !m->phases_rung) return;
-  uint64_t phase = hf_own_phase_read(p->own_fd > 0 ? p->own_fd : -1, index, HF_WORD_INCARNATION(word));
-  if (phase != 0) {
-    hf_state declared = (hf_state)HF_PHASE_STATE(phase);
-    if (at == HF_STATE_READY && declared == HF_STATE_BOOTING) {
-      if (!p->late_attach_seen) hf__event(m, index, HF_EVENT_attached, "it attached after it was taken for READY");
-      p->late_attach_seen = 1;
-    } else {
-      hf__walk(m, index, declared);
-    }
-    at = (hf_state)HF_WORD_STATE(hf_status_word_now(m->segment, index));
-  }
-  if (at == HF_STATE_READY || spec == NULL) return;
-  bool call = spec->ready == HF_READY_CALL;
-  if (spec->ready == HF_READY_ALIVE || (spec->ready == HF_READY_AUTO && phase == 0)) {
+  bool declares = true;
+  if ((hf_state)HF_WORD_STATE(word) != HF_STATE_READY || m->phases_rung)
+    declares = follow_phase(m, index, hf_own_phase_read(p->own_fd > 0 ? p->own_fd : -1, index, HF_WORD_INCARNATION(word)));
+  if (spec == NULL) return;
+  const hf_status *s = hf_status_now(m->segment, index);
+  hf_state at = (hf_state)HF_WORD_STATE(hf_status_word_now(m->segment, index));
+  bool by_time = at != HF_STATE_READY &&
+                 (spec->ready == HF_READY_ALIVE || (spec->ready == HF_READY_AUTO && !declares && s->notified_phase == 0));
+  if (by_time && s->ready_ns == 0 && (spec->heartbeat_ns == 0 || hf__hearts_beats(m, index))) {
     uint64_t when = s->started_ns + spec->alive_for_ns;
     if (now >= when) become_ready(m, index);
     else sooner(p, when);
-  } else if (call && spec->start_timeout_ns != 0 && s->ready_ns == 0) {
-    uint64_t when = s->started_ns + spec->start_timeout_ns;
-    if (when < m->grace_until_ns) when = m->grace_until_ns;
-    if (now < when) {
-      sooner(p, when);
-      return;
-    }
-    hf__stop_begin(m, index, HF_STOP_TIMED_OUT, false, now);
   }
+  int late = find_late(m, index, now);
+  if (late != HF_STOP_NO) hf__stop_begin(m, index, late, false, now);
 }
 
 // Nothing lives: start it, plan it, or leave it. True if something was done.
@@ -169,7 +196,8 @@ static bool step_living(hf_manager *m, unsigned index, uint64_t now) {
   if (p->ended) return hf__ended(m, index, now);
   const hf_status *s = hf_status_now(m->segment, index);
   if (s->stage == HF_STAGE_RUNNING) {
-    watch_phase(m, index, now);
+    if (m->cells_rung || p->hearts_again) hf__hearts_take(m, index, now); // may condemn
+    if (hf_status_now(m->segment, index)->stage == HF_STAGE_RUNNING) watch_phase(m, index, now);
     s = hf_status_now(m->segment, index);
     if (s->stage == HF_STAGE_RUNNING && hf__should_stop(m, index)) {
       bool held = hf_load_relaxed(&m->segment->header.shutting_down) && !m->hurry && !m->ignore_dependents &&
@@ -178,10 +206,16 @@ static bool step_living(hf_manager *m, unsigned index, uint64_t now) {
     } else if (s->stage == HF_STAGE_RUNNING && s->restart_after) {
       // A restart that was asked for is in the status: a manager killed before it began the stop leaves it to the next one.
       hf__stop_begin(m, index, HF_STOP_ASKED, true, now);
+    } else if (s->stage == HF_STAGE_RUNNING && s->notified_stopping && s->kill_at_ns != 0) {
+      uint64_t when = hf__kill_at(m, index); // it said itself that it stops
+      if (now >= when) hf__stop_begin(m, index, HF_STOP_STOPPING, false, now);
+      else sooner(p, when);
     }
     s = hf_status_now(m->segment, index);
   }
-  if (s->stage == HF_STAGE_STOPPING) {
+  if (s->stage == HF_STAGE_CAPTURING) {
+    hf__hang_step(m, index, now);
+  } else if (s->stage == HF_STAGE_STOPPING) {
     uint64_t when = hf__kill_at(m, index);
     if (now >= when) hf__kill_begin(m, index, now);
     else sooner(p, when);
@@ -214,5 +248,6 @@ void hf__step(hf_manager *m, unsigned index, uint64_t now) {
   hf__request_take(m, index);
   if (p->look_at_ns <= now) p->look_at_ns = 0;
   advance(m, index, now);
+  if (p->hearts != NULL && hf_status_now(m->segment, index)->stage != HF_STAGE_RUNNING) hf__hearts_forget(m, index);
   hf__afterwards(m, index); // the replacement runs by now
 }
