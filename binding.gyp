@@ -20,7 +20,8 @@
       "dependencies": ["holdfast_core"],
       "sources": ["<@(addon_sources)"],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
-      "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS"],
+      # A Worker that is terminated while it is in here can throw no more: without the last one node-addon-api ends the whole process.
+      "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
       # nodelete: an addon that a Worker loaded first would be unloaded at the Worker's end, under its own threads.
       "ldflags": ["-Wl,-z,relro,-z,now,-z,nodelete"],
       "libraries": ["-lm"]

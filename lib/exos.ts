@@ -1,4 +1,4 @@
-/** The documented names of the EXOS "System" page, letter for letter: the same objects as in `holdfast`. */
+/** The documented names of the EXOS "System" page, letter for letter: the same objects as in `holdfast` and `holdfast/pool`. */
 export {
   DeadlockDetectedError,
   ExosError,
@@ -11,5 +11,7 @@ export {
   ProcessState,
   ready,
   setProcessName as set_process_name,
+  Thread,
   ValueError,
 } from './index.js';
+export { MonitoredThreadPool } from './pool.js';

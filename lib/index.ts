@@ -1,5 +1,9 @@
 /** holdfast: the names in camelCase. `holdfast/exos` has the documented ones letter for letter. */
 export { DeadlockDetectedError, type ErrorCode, ExosError, PicklingError, ValueError } from './errors.js';
+export { currentThread } from './heartbeat/current.js';
+export { type EventLoopOptions, monitorEventLoop } from './heartbeat/loop.js';
+export type { MonitoredThread } from './heartbeat/monitored.js';
+export { Thread } from './heartbeat/thread.js';
 export { type ConnectOptions, connect } from './manager/connect.js';
 export { Manager, type ManagerOptions } from './manager/manager.js';
 export type {

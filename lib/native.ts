@@ -24,6 +24,14 @@ export interface NativeConstants {
   readonly limitCountMax: number;
   readonly limitsMax: number;
   readonly dirBytesMax: number;
+  readonly cellMax: number;
+  /** Why a silent thread is left alone. */
+  readonly threadFlags: {
+    readonly traced: number;
+    readonly stopped: number;
+    readonly frozen: number;
+    readonly busy: number;
+  };
   /** RLIMIT_… by lower-case short name: nofile, core, as, nproc, … */
   readonly resources: Readonly<Record<string, number>>;
 }
@@ -40,6 +48,9 @@ export interface NativeSpec {
   /** 0: none. */
   startTimeoutMs: number;
   aliveForMs: number;
+  /** 0: none is asked for. */
+  heartbeatMs: number;
+  stopped: 'wait' | 'fail';
   backoff: { firstMs: number; fromMs: number; maxMs: number; factor: number; jitter: number; resetAfterMs: number };
   limit: { count: number; withinMs: number } | null;
   user: { uid: number; gid: number; groups: number[] } | null;
@@ -66,8 +77,33 @@ export interface NativeFailure {
   /** Milliseconds since 1970. */
   atMs: number;
   ranMs: number;
+  /** Of a hang; else 0, '' and false. */
+  pid: number;
+  tid: number;
+  grace: number;
+  periodMs: number;
+  silentMs: number;
+  latenessMs: number;
+  thread: string;
+  where: string;
+  hasReport: boolean;
   /** One sentence, e.g. "killed by SIGSEGV after 3.2 s". */
   text: string;
+  /** The same in few words, where the sentence is long: "event-loop silent for 1.07 s in spin (server.mjs:12:3)". */
+  brief: string;
+}
+
+/** hf_thread_status. */
+export interface NativeThread {
+  name: string;
+  pid: number;
+  tid: number;
+  periodMs: number;
+  silentMs: number;
+  grace: number;
+  /** Bits: constants.threadFlags. */
+  flags: number;
+  note: string;
 }
 
 /** hf_process_status; times in milliseconds (CLOCK_MONOTONIC), 0 where there is none. */
@@ -94,6 +130,7 @@ export interface NativeProcess {
   failures: NativeFailure[];
   memoryBytes: number;
   cpuMs: number;
+  statusText: string;
 }
 
 export interface NativeInstance {
@@ -142,6 +179,8 @@ export interface NativeOperator {
   instance(): NativeInstance;
   status(): NativeProcess[];
   find(name: string): NativeProcess | null;
+  /** The monitored threads of a process; none where nothing of it runs. Reads more than find() does. Throws ERR_HOLDFAST_EUNKNOWN. */
+  threads(name: string): NativeThread[];
   events(from: number, max: number): { events: NativeEvent[]; next: number };
   changes(): number;
   /**
@@ -153,7 +192,47 @@ export interface NativeOperator {
   setRef(ref: boolean): void;
 }
 
+/**
+ * The heartbeat cells of this process, as one environment (the main thread, or a Worker) sees them. A cell is claimed for a thread
+ * (`threadId`) and a kind; every environment that asks for the same gets the same cell, and holds it. It is claimed anew only when
+ * nobody holds it any more. At the end of an environment its holds are dropped, its loop timers end, and its loop and pool cells are released;
+ * at the end of the main one all cells of this process are.
+ */
+export interface NativeHearts {
+  /**
+   * The memory of all cells, never unmapped: a beat is one store into it. Under a manager that attached this process the shared file, else
+   * private. The first call in the process decides which.
+   */
+  memory(): ArrayBuffer;
+  /** Where the beat counter of a cell lies in memory(), in bytes. */
+  offset(cell: number): number;
+  /** This very thread is `threadId`: its isolate and kernel thread id are known from now on. Once per environment; cheap. */
+  announce(threadId: number): void;
+  /** The cell of a thread, and a hold of this environment on it. Throws ERR_HOLDFAST_EFULL. */
+  claim(kind: 'thread' | 'loop' | 'pool', threadId: number, name: string): number;
+  /** Gives the hold up. */
+  drop(cell: number): void;
+  register(cell: number, periodMs: number, grace: number): void;
+  deregister(cell: number): void;
+  busy(cell: number, extraMs: number, why: string): void;
+  note(cell: number, text: string): void;
+  /**
+   * Whose stacks are taken too when this cell is judged silent: threads by threadId. Called again at least once a period they are what
+   * hangs, and not the thread that calls: then the verdict names the function of the first of them.
+   */
+  captureAlso(cell: number, threadIds: readonly number[]): void;
+  /** Beats into a cell from a C timer on the loop of the calling environment; unreferenced. 0 stops it. */
+  beatFromLoop(cell: number, everyMs: number): void;
+  /** hf_judge_here: no manager judges this process, so a native thread of it does. Throws ERR_HOLDFAST_EMOVE under a manager. */
+  judgeHere(cell: number, onHang: 'report' | 'abort'): void;
+  /** hf_heartbeat_claim, after attaching quietly: the period in milliseconds that this process shall beat with, 0: it shall not. */
+  claimHeartbeat(): number;
+  /** Whether V8 can be asked for the stack of another thread here. */
+  canCaptureStacks(): boolean;
+}
+
 export interface Native {
+  readonly hearts: NativeHearts;
   readonly constants: NativeConstants;
   readonly Operator: new (dir: string, create: boolean) => NativeOperator;
   /** Throws ERR_HOLDFAST_ENAME with the documented sentence. */

@@ -4,17 +4,18 @@ import { ValueError } from '../errors.js';
 import { native } from '../native.js';
 
 const no = () => false;
+const yes = () => true;
 
 /** In the documented order. What this release can't do is false, whatever the kernel has. */
 const CAPABILITIES: ReadonlyMap<string, () => boolean> = new Map([
   ['stacking', no],
   ['checkpointing', no],
-  ['thread-monitoring', no],
-  ['pool-monitoring', no],
-  ['hang-stack', no],
+  ['thread-monitoring', yes],
+  ['pool-monitoring', yes],
+  ['hang-stack', () => native().hearts.canCaptureStacks()],
   ['membarrier', () => native().kernelHas('membarrier')],
   ['cgroup-kill', () => native().kernelHas('cgroup-kill')],
-  ['sd-notify', no],
+  ['sd-notify', yes],
   ['user', () => process.geteuid?.() === 0],
 ]);
 

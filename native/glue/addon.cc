@@ -6,6 +6,7 @@
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("constants", glue::Constants(env));
+  glue::AddHearts(env, exports);
   glue::AddOperator(env, exports);
   glue::AddSelf(env, exports);
   glue::AddSystem(env, exports);

@@ -39,6 +39,15 @@ static Napi::Object Resources(Napi::Env env) {
   return object;
 }
 
+static Napi::Object ThreadFlags(Napi::Env env) {
+  Napi::Object flags = Napi::Object::New(env);
+  flags.Set("traced", static_cast<uint32_t>(HF_THREAD_TRACED));
+  flags.Set("stopped", static_cast<uint32_t>(HF_THREAD_STOPPED));
+  flags.Set("frozen", static_cast<uint32_t>(HF_THREAD_FROZEN));
+  flags.Set("busy", static_cast<uint32_t>(HF_THREAD_BUSY));
+  return flags;
+}
+
 Napi::Object Constants(Napi::Env env) {
   Napi::Object constants = Napi::Object::New(env);
   constants.Set("states", Names(env, hf_state_name, HF_STATE_COUNT));
@@ -50,6 +59,8 @@ Napi::Object Constants(Napi::Env env) {
   constants.Set("limitCountMax", HF_LIMIT_COUNT_MAX);
   constants.Set("limitsMax", HF_LIMITS_MAX);
   constants.Set("dirBytesMax", HF_DIR_BYTES_MAX);
+  constants.Set("cellMax", HF_CELL_MAX);
+  constants.Set("threadFlags", ThreadFlags(env));
   constants.Set("resources", Resources(env));
   return constants;
 }

@@ -8,6 +8,7 @@
 namespace glue {
 
 Napi::Object Constants(Napi::Env env);
+void AddHearts(Napi::Env env, Napi::Object exports);
 void AddOperator(Napi::Env env, Napi::Object exports);
 void AddSelf(Napi::Env env, Napi::Object exports);
 void AddSystem(Napi::Env env, Napi::Object exports);

@@ -10,6 +10,8 @@ namespace glue {
 
 namespace {
 
+constexpr int kThreadsMax = HF_CELL_MAX + 1; // one for each cell, and the watchdog of sd_notify
+
 class Operator : public Napi::ObjectWrap<Operator> {
 public:
   static Napi::Function Define(Napi::Env env);
@@ -28,6 +30,7 @@ private:
   Napi::Value Instance(const Napi::CallbackInfo &info);
   Napi::Value Status(const Napi::CallbackInfo &info);
   Napi::Value Find(const Napi::CallbackInfo &info);
+  Napi::Value Threads(const Napi::CallbackInfo &info);
   Napi::Value Events(const Napi::CallbackInfo &info);
   Napi::Value Changes(const Napi::CallbackInfo &info);
   Napi::Value Wait(const Napi::CallbackInfo &info);
@@ -204,6 +207,20 @@ Napi::Value Operator::Find(const Napi::CallbackInfo &info) {
   return code < 0 ? Answer(env, code, err, Napi::Value()) : Wrap(env, status);
 }
 
+Napi::Value Operator::Threads(const Napi::CallbackInfo &info) {
+  Napi::Env env = info.Env();
+  Reader read(env);
+  std::string name = read.String(info[0], "name");
+  if (!read.ok() || !Open(env)) return Napi::Value();
+  std::vector<hf_thread_status> threads(kThreadsMax);
+  hf_err err = {};
+  int count = hf_operator_threads(op_, name.c_str(), threads.data(), kThreadsMax, &err);
+  if (count < 0) return Answer(env, count, err, Napi::Value());
+  Napi::Array array = Napi::Array::New(env, static_cast<size_t>(count));
+  for (uint32_t i = 0; i < static_cast<uint32_t>(count); i++) array.Set(i, Wrap(env, threads[i]));
+  return array;
+}
+
 Napi::Value Operator::Events(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
   Reader read(env);
@@ -260,6 +277,7 @@ Napi::Function Operator::Define(Napi::Env env) {
                          InstanceMethod<&Operator::Instance>("instance"),
                          InstanceMethod<&Operator::Status>("status"),
                          InstanceMethod<&Operator::Find>("find"),
+                         InstanceMethod<&Operator::Threads>("threads"),
                          InstanceMethod<&Operator::Events>("events"),
                          InstanceMethod<&Operator::Changes>("changes"),
                          InstanceMethod<&Operator::Wait>("wait"),

@@ -5,18 +5,23 @@
 
 #include "convert.h"
 #include "doors.h"
+#include "self.h"
 
 namespace glue {
 
 namespace {
 
-std::mutex attach_mutex;
-hf_self *attached; // written once, under the mutex
+std::mutex attach_mutex; // guards what follows
+hf_self *attached;       // written once
+bool is_quiet = true;    // it declared no phase yet
 
-hf_self *Attach(hf_err *err, int *code) {
+hf_self *Attach(bool quietly, hf_err *err, int *code) {
   std::lock_guard<std::mutex> lock(attach_mutex);
-  *code = attached != nullptr ? 0 : hf_attach(&attached, err);
-  return attached;
+  *code = 0;
+  if (attached == nullptr || (is_quiet && !quietly))
+    *code = quietly ? hf_attach_quietly(&attached, err) : hf_attach(&attached, err);
+  if (*code == 0 && !quietly) is_quiet = false;
+  return *code == 0 ? attached : nullptr;
 }
 
 hf_self *Attached(Napi::Env env) {
@@ -32,7 +37,7 @@ Napi::Value DoAttach(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
   hf_err err = {};
   int code = 0;
-  hf_self *self = Attach(&err, &code);
+  hf_self *self = Attach(false, &err, &code);
   if (self == nullptr) {
     Throw(env, code, err);
     return Napi::Value();
@@ -109,6 +114,13 @@ Napi::Value CheckName(const Napi::CallbackInfo &info) {
 }
 
 } // namespace
+
+hf_self *AttachedSelf() {
+  std::lock_guard<std::mutex> lock(attach_mutex);
+  return attached;
+}
+
+hf_self *AttachQuietly(hf_err *err, int *code) { return Attach(true, err, code); }
 
 void AddSelf(Napi::Env env, Napi::Object exports) {
   exports.Set("attach", Napi::Function::New<DoAttach>(env, "attach"));

@@ -16,6 +16,7 @@ struct Choice {
 
 constexpr Choice kStart[] = {{"auto", HF_START_AUTO}, {"on-demand", HF_START_ON_DEMAND}};
 constexpr Choice kReady[] = {{"auto", HF_READY_AUTO}, {"call", HF_READY_CALL}, {"alive", HF_READY_ALIVE}};
+constexpr Choice kStopped[] = {{"wait", HF_STOPPED_WAIT}, {"fail", HF_STOPPED_FAIL}};
 constexpr Choice kRestart[] = {
     {"always", HF_RESTART_ALWAYS}, {"on-failure", HF_RESTART_ON_FAILURE}, {"never", HF_RESTART_NEVER}};
 
@@ -51,6 +52,7 @@ void Spec::ReadChoices(Reader &read, Napi::Object object) {
   spec_.start = Choose(read, object, "start", kStart);
   spec_.ready = Choose(read, object, "ready", kReady);
   spec_.restart = Choose(read, object, "restart", kRestart);
+  spec_.stopped = Choose(read, object, "stopped", kStopped);
   spec_.enabled = read.Boolean(read.Get(object, "enabled"), "enabled");
   spec_.stop_signal = static_cast<int32_t>(Unsigned(read, object, "stopSignal", 1024));
 }
@@ -59,6 +61,7 @@ void Spec::ReadTimes(Reader &read, Napi::Object object) {
   spec_.stop_timeout_ns = read.Nanoseconds(read.Get(object, "stopTimeoutMs"), "stopTimeoutMs");
   spec_.start_timeout_ns = read.Nanoseconds(read.Get(object, "startTimeoutMs"), "startTimeoutMs");
   spec_.alive_for_ns = read.Nanoseconds(read.Get(object, "aliveForMs"), "aliveForMs");
+  spec_.heartbeat_ns = read.Nanoseconds(read.Get(object, "heartbeatMs"), "heartbeatMs");
   Napi::Object backoff = read.Object(read.Get(object, "backoff"), "backoff");
   spec_.backoff_first_ns = read.Nanoseconds(read.Get(backoff, "firstMs"), "backoff.firstMs");
   spec_.backoff_from_ns = read.Nanoseconds(read.Get(backoff, "fromMs"), "backoff.fromMs");

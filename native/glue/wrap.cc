@@ -8,8 +8,9 @@ static double Count(uint64_t value) { return static_cast<double>(value); }
 static bool Flag(uint8_t value) { return value != 0; }
 
 static Napi::Object WrapFailure(Napi::Env env, const hf_failure &failure) {
-  char text[256];
+  char text[256], brief[256];
   hf_failure_text(&failure, text, sizeof text);
+  hf_failure_brief(&failure, brief, sizeof brief);
   Napi::Object object = Napi::Object::New(env);
   object.Set("cause", failure.cause);
   object.Set("phase", failure.phase);
@@ -19,7 +20,17 @@ static Napi::Object WrapFailure(Napi::Env env, const hf_failure &failure) {
   object.Set("incarnation", failure.incarnation);
   object.Set("atMs", static_cast<double>(failure.at_real_ns) / 1e6);
   object.Set("ranMs", Milliseconds(failure.ran_ns));
+  object.Set("pid", failure.pid);
+  object.Set("tid", failure.tid);
+  object.Set("grace", static_cast<uint32_t>(failure.grace));
+  object.Set("periodMs", Milliseconds(failure.period_ns));
+  object.Set("silentMs", Milliseconds(failure.silent_ns));
+  object.Set("latenessMs", Milliseconds(failure.lateness_ns));
+  object.Set("thread", failure.thread);
+  object.Set("where", failure.where);
+  object.Set("hasReport", Flag(failure.has_report));
   object.Set("text", text);
+  object.Set("brief", brief);
   return object;
 }
 
@@ -67,6 +78,20 @@ Napi::Object Wrap(Napi::Env env, const hf_process_status &status) {
   object.Set("failures", failures);
   object.Set("memoryBytes", Count(status.memory_bytes));
   object.Set("cpuMs", Milliseconds(status.cpu_ns));
+  object.Set("statusText", status.status_text);
+  return object;
+}
+
+Napi::Object Wrap(Napi::Env env, const hf_thread_status &thread) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("name", thread.name);
+  object.Set("pid", thread.pid);
+  object.Set("tid", thread.tid);
+  object.Set("periodMs", Milliseconds(thread.period_ns));
+  object.Set("silentMs", Milliseconds(thread.silent_ns));
+  object.Set("grace", thread.grace);
+  object.Set("flags", thread.flags);
+  object.Set("note", thread.note);
   return object;
 }
 
