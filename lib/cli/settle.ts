@@ -69,7 +69,7 @@ function outcome(process: NativeProcess, ok: boolean, text = ''): Outcome {
 }
 
 function failed(process: NativeProcess, nowMs: number): Outcome {
-  const reason = process.failures[0]?.text ?? 'it failed';
+  const reason = process.failures[0]?.brief ?? 'it failed';
   if (process.limited) return outcome(process, false, `${reason}; the restart limit is reached`);
   const inMs = process.nextStartMs - nowMs;
   return outcome(process, false, inMs > 0 ? `${reason}; next try in ${(inMs / 1000).toFixed(1)} s` : reason);

@@ -1,10 +1,11 @@
 import { matchNames } from '../manager/instances.js';
 import { CpuMeter, readStatus } from '../manager/status.js';
-import type { Failure, ProcessStatus, Status } from '../manager/types.js';
+import type { ProcessStatus, Status } from '../manager/types.js';
 import type { NativeOperator } from '../native.js';
 import { type Paint, paintFor, paintState } from './color.js';
+import { NOTHING, statusDetail } from './detail.js';
 import { type CliError, EXIT, type ExitCode, noManager, unknownProcess } from './fail.js';
-import { formatBytes, formatDuration, formatTime } from './format.js';
+import { formatBytes, formatDuration } from './format.js';
 import { openTarget } from './session.js';
 import { renderTable } from './table.js';
 import { resolveTarget, type Target, type TargetOptions } from './target.js';
@@ -14,16 +15,22 @@ export interface StatusOptions extends TargetOptions {
   watch?: boolean;
 }
 
-const NOTHING = '-';
+/** Why nobody judges it: a debugger holds it, or it was stopped or frozen. That it is busy is its own affair. */
+function excuse({ threads }: ProcessStatus): string | undefined {
+  const held = threads.find(({ excused }) => excused !== null && excused !== 'busy');
+  return held && `${held.excused}: its silence is no failure`;
+}
 
 /** What is to be said about a process in one line: why it does not run, or why it last failed. */
 function remark(process: ProcessStatus): string {
   const { enabled, waitingFor, limited, lastFailure, state, wanted } = process;
+  const excused = excuse(process);
   if (!enabled) return 'disabled';
   if (waitingFor !== null) return `waits for ${waitingFor}`;
-  if (wanted === 'stop' && state === 'STOPPED') return lastFailure === null ? '' : `stopped; last: ${lastFailure.message}`;
+  if (excused !== undefined) return excused;
+  if (wanted === 'stop' && state === 'STOPPED') return lastFailure === null ? '' : `stopped; last: ${lastFailure.brief}`;
   if (lastFailure === null) return '';
-  return `${state === 'FAIL' ? '' : 'last: '}${lastFailure.message}${limited ? '; restart limit reached' : ''}`;
+  return `${state === 'FAIL' ? '' : 'last: '}${lastFailure.brief}${limited ? '; restart limit reached' : ''}`;
 }
 
 function row(process: ProcessStatus, paint: Paint): string[] {
@@ -50,39 +57,6 @@ export function statusTable(status: Status, paint: Paint): string {
   );
 }
 
-function failureLines(failure: Failure): [string, string][] {
-  const ending = failure.signal === null ? `exit code ${failure.exitCode}` : failure.signal;
-  const how = failure.errno ?? (failure.signal === null && failure.exitCode === null ? '' : ending);
-  return [
-    ['last failure', failure.message],
-    ['  cause', how === '' ? failure.cause : `${failure.cause} (${how})`],
-    ['  at', formatTime(failure.at)],
-    ['  in state', failure.phase],
-  ];
-}
-
-/** Everything about one process. */
-export function statusDetail(process: ProcessStatus, paint: Paint): string {
-  const { uptimeMs, cpuPercent, memoryBytes, lastFailure } = process;
-  const lines: [string, string][] = [
-    ['name', paint.bold(process.name)],
-    ['state', paintState(process.state, paint)],
-    ['wanted', process.enabled ? process.wanted : `${process.wanted} (disabled)`],
-    ['pid', process.pid === null ? NOTHING : String(process.pid)],
-    ['uptime', uptimeMs === null ? NOTHING : formatDuration(uptimeMs)],
-    ['incarnation', String(process.incarnation)],
-    [
-      'restarts',
-      process.limited ? `${process.restarts} (limit reached: "holdfast start ${process.name}")` : String(process.restarts),
-    ],
-    ['cpu', cpuPercent === null ? NOTHING : `${cpuPercent.toFixed(1)}%`],
-    ['memory', memoryBytes === null ? NOTHING : formatBytes(memoryBytes)],
-    ['waits for', process.waitingFor ?? NOTHING],
-    ...(lastFailure === null ? [['last failure', NOTHING] as [string, string]] : failureLines(lastFailure)),
-  ];
-  return lines.map(([key, value]) => `${`${key}:`.padEnd(14)} ${value}`).join('\n');
-}
-
 /** The part of a status that a name means; exit 3 where it means nothing. */
 export function selectProcesses(status: Status, name: string | undefined): Status {
   if (name === undefined) return status;
@@ -96,7 +70,7 @@ function render(status: Status, name: string | undefined, options: StatusOptions
   if (options.json) return options.watch ? JSON.stringify(status) : JSON.stringify(status, null, 2);
   const paint = paintFor(process.stdout);
   if (name === undefined) return statusTable(status, paint);
-  return status.processes.map((one) => statusDetail(one, paint)).join('\n\n');
+  return status.processes.map((one) => statusDetail(one, status.dir, paint)).join('\n\n');
 }
 
 const CLEAR = '\u001b[H\u001b[2J\u001b[3J';

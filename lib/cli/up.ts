@@ -1,4 +1,4 @@
-import { inheritedEnvironment } from '../config/environment.js';
+import { foregroundEnvironment } from '../config/environment.js';
 import { type Config, loadConfig } from '../config/load.js';
 import { daemonPath, type NativeOperator, type NativeProcess, native } from '../native.js';
 import { applyPlan, type Changes, makePlan, type Plan } from './apply.js';
@@ -65,7 +65,7 @@ function becomeDaemon(operator: NativeOperator, target: Target, plan: Plan): nev
     }
   }
   operator.close();
-  const env = Object.entries(inheritedEnvironment(process.env)).map(([key, value]) => `${key}=${value}`);
+  const env = Object.entries(foregroundEnvironment(process.env)).map(([key, value]) => `${key}=${value}`);
   return native().exec(daemonPath(), ['holdfastd', ...daemonArguments(target, '--foreground')], env, []);
 }
 

@@ -69,8 +69,14 @@ function checkPolicies({ spec }: Named, report: Report): void {
       `an on-demand process runs to completion and is not restarted: take "restart: ${spec.restart}" out`,
     );
   }
-  if (spec.startTimeoutMs !== undefined && spec.ready !== 'call') {
-    report([...path, 'startTimeout'], 'counts only with "ready: call": add it, or take startTimeout out');
+  if (spec.startTimeoutMs !== undefined && spec.ready !== 'call' && spec.heartbeatMs === undefined) {
+    report(
+      [...path, 'startTimeout'],
+      'counts only with "ready: call" or "heartbeat": add one of them, or take startTimeout out',
+    );
+  }
+  if (spec.startTimeoutMs === 0 && spec.heartbeatMs !== undefined) {
+    report([...path, 'startTimeout'], 'expected more than 0s: with "heartbeat" somebody must beat by then');
   }
   const { fromMs = 100, maxMs = 30_000 } = spec.backoff ?? {};
   if (fromMs > maxMs) report([...path, 'backoff'], `from (${fromMs} ms) is longer than max (${maxMs} ms): raise max`);

@@ -54,6 +54,8 @@ export function expandProcess(name: string, entry: FileProcess, folder: string):
     restart: entry.restart,
     backoff: entry.backoff && backoff(entry.backoff),
     limit: limit && { count: limit.count, withinMs: parseDuration(limit.within) },
+    heartbeatMs: ms(entry.heartbeat),
+    stopped: entry.stopped,
     stopSignal: entry.stopSignal,
     stopTimeoutMs: ms(entry.stopTimeout),
     enabled: entry.enabled,

@@ -27,6 +27,8 @@ export const RESOURCES = [
 const INSTANCES_MAX = 512; // HF_PROCESS_MAX: what one instance directory holds
 const DEPENDS_MAX = 64; // HF_DEPENDS_MAX
 const LIMIT_COUNT_MAX = 64; // HF_LIMIT_COUNT_MAX
+const HEARTBEAT_MIN_MS = 10; // as hf_spec_check
+const HEARTBEAT_MAX_MS = 24 * 3600 * 1000;
 const SIGNALS = Object.keys(constants.signals);
 
 /** Builds the message of a key: what was expected, and what was got. The name of the key is put in front by the reader. */
@@ -72,6 +74,12 @@ const duration = () =>
     .string(expect(DURATION_EXPECTED))
     .regex(DURATION, expect(DURATION_EXPECTED))
     .refine((value) => !(parseDuration(value) > DURATION_MAX_MS), expect('expected at most one year (8760h)'));
+const HEARTBEAT = expect('expected a duration from 10ms to 24h');
+const heartbeat = () =>
+  duration().refine((value) => {
+    const ms = parseDuration(value);
+    return !(ms < HEARTBEAT_MIN_MS || ms > HEARTBEAT_MAX_MS);
+  }, HEARTBEAT);
 const size = () => z.string(expect(SIZE_EXPECTED)).regex(SIZE, expect(SIZE_EXPECTED));
 
 const word = z.union([z.string(), z.number(), z.boolean()], expect('expected text, a number, or true or false'));
@@ -131,12 +139,18 @@ const processShape = {
   instances: integer(1, INSTANCES_MAX).describe('This many, named web.1, web.2, …').optional(),
   dependsOn: dependencies.describe('Started when these are READY').optional(),
   ready: oneOf(['auto', 'call', 'alive']).describe('call: READY by ready(). alive: READY after aliveFor').optional(),
-  startTimeout: duration().describe('Not READY by then: FAIL').optional(),
+  startTimeout: duration().describe('Not READY by then, or with `heartbeat` nobody in it beats by then: FAIL').optional(),
   aliveFor: duration().optional(),
   restart: oneOf(['always', 'on-failure', 'never']).optional(),
   backoff: backoff.describe('Waits between restarts').optional(),
   limit: mapping({ count: integer(1, LIMIT_COUNT_MAX), within: duration() })
     .describe('Past this many restarts within this time it stays in FAIL')
+    .optional(),
+  heartbeat: heartbeat()
+    .describe('Its event loop must show this often that it turns; needs no code in the program')
+    .optional(),
+  stopped: oneOf(['wait', 'fail'])
+    .describe('A silent thread of a process that was stopped by a signal: left alone, or taken for hung')
     .optional(),
   stopSignal: signal.optional(),
   stopTimeout: duration().describe('After this the whole tree is killed').optional(),

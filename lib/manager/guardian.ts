@@ -24,6 +24,12 @@ function reason(text: string, code: number | null, signal: string | null): strin
   return `holdfastd ended ${signal === null ? `with code ${code}` : `by ${signal}`} before it was ready: look at holdfastd.log`;
 }
 
+/** The socket to a systemd (or an outer manager) above is for this process: a daemon beside it would declare it READY. */
+function withoutNotify(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const { NOTIFY_SOCKET: _socket, WATCHDOG_PID: _pid, WATCHDOG_USEC: _period, ...rest } = env;
+  return rest;
+}
+
 /**
  * Starts holdfastd with these arguments, in a session of its own. Fulfilled when its manager has taken in all definitions;
  * rejected with the one line that it said instead.
@@ -33,7 +39,7 @@ export async function startDaemon(args: readonly string[], env: NodeJS.ProcessEn
   const child = spawn(path, [...args, '--ready-fd', String(READY_FD)], {
     cwd: '/',
     detached: true,
-    env,
+    env: withoutNotify(env),
     stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
   });
   const stderr = child.stdio[2] as Readable;

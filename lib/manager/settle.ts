@@ -44,7 +44,7 @@ function startDone({ request, before }: Asked, now: NativeProcess, look: Look): 
   const { name } = now;
   const last = now.failures[0];
   const isNews = last !== undefined && last.atMs !== before.failures[0]?.atMs;
-  if (isNews) throw failed('ERR_HOLDFAST_FAILED', `${name} failed to start: ${last.text}`);
+  if (isNews) throw failed('ERR_HOLDFAST_FAILED', `${name} failed to start: ${last.brief}`);
   if (!now.enabled) throw failed('ERR_HOLDFAST_DISABLED', `${name} is not enabled: define it with enabled: true`);
   // A start of what lives changes nothing: its present incarnation counts. A restart is answered by a later one.
   const after = request === 'start' && isLiving(before) ? before.incarnation - 1 : before.incarnation;

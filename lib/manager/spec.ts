@@ -22,6 +22,8 @@ export interface SpecDefaults {
 
 const BACKOFF_KEYS = ['firstMs', 'fromMs', 'factor', 'maxMs', 'jitter', 'resetAfterMs'];
 const SIGTERM = 15;
+const HEARTBEAT_MIN_MS = 10; // as hf_spec_check
+const HEARTBEAT_MAX_MS = 24 * 3600 * 1000;
 const LOG_BYTES = 10 * 1024 * 1024;
 /** The manager writes its own lines to holdfastd.log, beside those of the processes. */
 const RESERVED_NAMES: readonly string[] = ['holdfastd'];
@@ -46,6 +48,8 @@ const KNOWN: Readonly<Record<keyof ProcessSpec, true>> = {
   restart: true,
   backoff: true,
   limit: true,
+  heartbeatMs: true,
+  stopped: true,
   stopSignal: true,
   stopTimeoutMs: true,
   enabled: true,
@@ -78,18 +82,30 @@ function readiness({
   ready,
   startTimeoutMs,
   aliveForMs,
+  heartbeatMs,
 }: ProcessSpec): Pick<NativeSpec, 'ready' | 'startTimeoutMs' | 'aliveForMs'> {
   const chosen = oneOf({ process: name, option: 'ready' }, ready, 'auto', ['auto', 'call', 'alive']);
-  if (startTimeoutMs !== undefined && chosen !== 'call') {
+  const isTimed = chosen === 'call' || heartbeatMs !== undefined;
+  if (startTimeoutMs !== undefined && !isTimed) {
     throw new ValueError(
-      `${name}: startTimeoutMs counts only with ready: 'call', and ready is '${chosen}': set it, or take startTimeoutMs out`,
+      `${name}: startTimeoutMs counts only with ready: 'call' or heartbeatMs, and ready is '${chosen}': set one of them, or take startTimeoutMs out`,
     );
   }
+  const place = { process: name, option: 'startTimeoutMs' };
+  if (startTimeoutMs === 0 && heartbeatMs !== undefined)
+    throw refuse(place, 'above 0 with heartbeatMs', startTimeoutMs, 'write by when somebody must beat, such as 60000');
   return {
     ready: chosen,
-    startTimeoutMs:
-      chosen === 'call' ? milliseconds({ process: name, option: 'startTimeoutMs' }, startTimeoutMs, 60_000) : 0,
+    startTimeoutMs: isTimed ? milliseconds(place, startTimeoutMs, 60_000) : 0,
     aliveForMs: milliseconds({ process: name, option: 'aliveForMs' }, aliveForMs, 1000),
+  };
+}
+
+function heartbeat({ name, heartbeatMs, stopped }: ProcessSpec): Pick<NativeSpec, 'heartbeatMs' | 'stopped'> {
+  const place = { process: name, option: 'heartbeatMs' };
+  return {
+    heartbeatMs: heartbeatMs === undefined ? 0 : integerFrom(place, heartbeatMs, 5000, HEARTBEAT_MIN_MS, HEARTBEAT_MAX_MS),
+    stopped: oneOf({ process: name, option: 'stopped' }, stopped, 'wait', ['wait', 'fail']),
   };
 }
 
@@ -169,6 +185,7 @@ export function toNativeSpec(spec: ProcessSpec, defaults: SpecDefaults): NativeS
     name,
     ...startAndRestart(spec),
     ...readiness(spec),
+    ...heartbeat(spec),
     enabled: boolean({ process: name, option: 'enabled' }, spec.enabled, true),
     stopSignal: toSignal(name, 'stopSignal', spec.stopSignal, SIGTERM),
     stopTimeoutMs: milliseconds({ process: name, option: 'stopTimeoutMs' }, spec.stopTimeoutMs, 10_000),

@@ -1,9 +1,17 @@
 /** Status, failures and events: from what C reads to what people see. */
 import { getSystemErrorName } from 'node:util';
-import { type NativeEvent, type NativeFailure, type NativeOperator, type NativeProcess, native } from '../native.js';
+import { isNativeError } from '../errors.js';
+import {
+  type NativeEvent,
+  type NativeFailure,
+  type NativeOperator,
+  type NativeProcess,
+  type NativeThread,
+  native,
+} from '../native.js';
 import { stateName } from '../process/state.js';
 import { signalName } from './limits.js';
-import type { EventType, Failure, FailureCause, HoldfastEvent, ProcessStatus, Status } from './types.js';
+import type { EventType, Failure, FailureCause, HoldfastEvent, ProcessStatus, Status, ThreadStatus } from './types.js';
 
 /** What a process had used when somebody looked last. */
 interface Usage {
@@ -48,25 +56,59 @@ function errorName(errno: number): string | null {
   return errno > 0 ? getSystemErrorName(-errno) : null;
 }
 
-/** One failure. */
-export function toFailure(failure: NativeFailure): Failure {
+/** Whole milliseconds, and tenths of those below 10: more would be noise. */
+function rounded(ms: number): number {
+  return ms < 10 ? Math.round(ms * 10) / 10 : Math.round(ms);
+}
+
+/** One failure, of the process `name`. */
+export function toFailure(name: string, failure: NativeFailure): Failure {
   const errno = errorName(failure.errno);
+  const isHang = cause(failure.cause) === 'hang';
   return {
     cause: cause(failure.cause) ?? 'lost',
     at: isoTime(failure.atMs),
     exitCode: failure.exitCode >= 0 ? failure.exitCode : null,
     signal: failure.signal > 0 ? signalName(failure.signal) : null,
-    thread: null,
+    thread: isHang ? failure.thread : null,
     phase: stateName(failure.phase),
-    silentMs: null,
-    latenessMs: null,
-    report: null,
+    where: failure.where === '' ? null : failure.where,
+    silentMs: isHang ? rounded(failure.silentMs) : null,
+    latenessMs: isHang ? rounded(failure.latenessMs) : null,
+    report: failure.hasReport ? `reports/${name}.${failure.incarnation}.txt` : null,
     message: failure.text,
+    brief: failure.brief,
     ...(errno === null ? {} : { errno }),
   };
 }
 
-function toProcessStatus(process: NativeProcess, nowMs: number, meter: CpuMeter): ProcessStatus {
+/** A monitored thread. */
+export function toThread(thread: NativeThread): ThreadStatus {
+  const { threadFlags } = native().constants;
+  const excuse = (['traced', 'stopped', 'frozen', 'busy'] as const).find((word) => (thread.flags & threadFlags[word]) !== 0);
+  return {
+    name: thread.name,
+    tid: thread.tid,
+    periodMs: rounded(thread.periodMs),
+    grace: thread.grace,
+    silentMs: rounded(thread.silentMs),
+    excused: excuse ?? null,
+    note: thread.note === '' ? null : thread.note,
+  };
+}
+
+/** The monitored threads; none of a process that was removed since it was seen. */
+function threadsOf({ name, pid }: NativeProcess, operator: NativeOperator): ThreadStatus[] {
+  if (pid === 0) return [];
+  try {
+    return operator.threads(name).map(toThread);
+  } catch (error) {
+    if (isNativeError(error) && error.code === 'ERR_HOLDFAST_EUNKNOWN') return [];
+    throw error;
+  }
+}
+
+function toProcessStatus(process: NativeProcess, operator: NativeOperator, nowMs: number, meter: CpuMeter): ProcessStatus {
   const runs = process.pid !== 0;
   const last = process.failures[0];
   return {
@@ -82,8 +124,9 @@ function toProcessStatus(process: NativeProcess, nowMs: number, meter: CpuMeter)
     limited: process.limited,
     cpuPercent: meter.percent(process, nowMs),
     memoryBytes: runs ? process.memoryBytes : null,
-    threads: [],
-    lastFailure: last === undefined ? null : toFailure(last),
+    threads: threadsOf(process, operator),
+    statusText: process.statusText === '' ? null : process.statusText,
+    lastFailure: last === undefined ? null : toFailure(process.name, last),
   };
 }
 
@@ -101,7 +144,7 @@ export function readStatus(operator: NativeOperator, meter: CpuMeter = new CpuMe
       uptimeMs: lives ? Math.max(0, Math.round(instance.nowMs - instance.managerStartedMs)) : null,
       restarts: instance.managerRestarts,
     },
-    processes: processes.map((process) => toProcessStatus(process, instance.nowMs, meter)),
+    processes: processes.map((process) => toProcessStatus(process, operator, instance.nowMs, meter)),
   };
 }
 

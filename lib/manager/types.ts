@@ -38,7 +38,7 @@ export interface ProcessSpec {
   dependsOn?: string | readonly string[] | undefined;
   /** `call`: READY by `ready()` only; `alive`: after `aliveForMs`; `auto`: `call` if the program imported holdfast by then, else `alive`. */
   ready?: 'auto' | 'call' | 'alive' | undefined;
-  /** With `ready: 'call'`: FAIL when it is not READY by then. 60000 unless given. */
+  /** With `ready: 'call'` or `heartbeatMs`: FAIL when it is not READY, or nobody in it beats, by then. 60000 unless given. */
   startTimeoutMs?: number | undefined;
   /** 1000 unless given. */
   aliveForMs?: number | undefined;
@@ -56,6 +56,10 @@ export interface ProcessSpec {
     | undefined;
   /** More restarts than `count` within `withinMs`: it stays in FAIL until it is started. */
   limit?: { count: number; withinMs: number } | undefined;
+  /** How often the event loop of the program must show that it turns: 10 to 86400000. It needs no code in the program. Off unless given. */
+  heartbeatMs?: number | undefined;
+  /** A silent thread whose process was stopped (SIGSTOP): `wait` leaves it alone, `fail` takes it for hung. `wait` unless given. */
+  stopped?: 'wait' | 'fail' | undefined;
   stopSignal?: SignalName | undefined;
   /** From the stop signal to SIGKILL. 10000 unless given. */
   stopTimeoutMs?: number | undefined;
@@ -64,7 +68,7 @@ export interface ProcessSpec {
 }
 
 /** Why a process is, or was, in FAIL. */
-export type FailureCause = 'crash' | 'exit' | 'startTimeout' | 'spawn' | 'lost';
+export type FailureCause = 'crash' | 'exit' | 'startTimeout' | 'spawn' | 'lost' | 'hang';
 
 /** What happened to an incarnation that failed. */
 export interface Failure {
@@ -74,14 +78,22 @@ export interface Failure {
   exitCode: number | null;
   /** Name of the signal that ended it. */
   signal: string | null;
+  /** With cause `hang`: the thread that was silent. */
   thread: string | null;
   /** The state in which it failed. */
   phase: ProcessState;
+  /** With cause `hang`: function and place, `spin (server.mjs:12:3)`, or what the kernel knows; null where nothing is known. */
+  where: string | null;
+  /** With cause `hang`: since the last beat, at the verdict. */
   silentMs: number | null;
+  /** Part of `silentMs` for which the manager itself was late, and which it did not count. */
   latenessMs: number | null;
+  /** With cause `hang`: the file with the stacks, relative to `dir` of the status. */
   report: string | null;
   /** One sentence. */
   message: string;
+  /** The same in few words: `event-loop silent for 1.07 s in spin (server.mjs:12:3)`. */
+  brief: string;
   /** With cause `spawn`: the name of the kernel's error, `ENOENT`. */
   errno?: string;
 }
@@ -89,10 +101,17 @@ export interface Failure {
 /** A monitored thread. */
 export interface ThreadStatus {
   name: string;
+  /** As the kernel knows it; 0 until the thread has told. */
   tid: number;
   periodMs: number;
+  /** Silent for more than this many periods is a failure. */
   grace: number;
+  /** Since it was last seen to beat. */
   silentMs: number;
+  /** Why its silence is no failure; null: it would be one. */
+  excused: 'traced' | 'stopped' | 'frozen' | 'busy' | null;
+  /** What it says of itself: why it is busy, the queue of a pool. */
+  note: string | null;
 }
 
 /** One process, as `status()` and `holdfast status --json` show it. */
@@ -113,6 +132,8 @@ export interface ProcessStatus {
   cpuPercent: number | null;
   memoryBytes: number | null;
   threads: ThreadStatus[];
+  /** What the program says of itself (sd_notify `STATUS=`). */
+  statusText: string | null;
   lastFailure: Failure | null;
 }
 
@@ -139,6 +160,9 @@ export type EventType =
   | 'dropped'
   | 'refused'
   | 'trouble'
+  | 'hung'
+  | 'excused'
+  | 'stopping'
   | 'missed';
 
 /** One entry of the event log. Fields that say nothing about it are null. */

@@ -12,7 +12,17 @@ const FAILURE: NativeFailure = {
   incarnation: 1,
   atMs: 0,
   ranMs: 5,
+  pid: 0,
+  tid: 0,
+  grace: 0,
+  periodMs: 0,
+  silentMs: 0,
+  latenessMs: 0,
+  thread: '',
+  where: '',
+  hasReport: false,
   text: 'exited with code 3 after 5 ms',
+  brief: 'exited with code 3 after 5 ms',
 };
 
 function one(state: ProcessState, more: Partial<NativeProcess> = {}): NativeProcess {
@@ -40,6 +50,7 @@ function one(state: ProcessState, more: Partial<NativeProcess> = {}): NativeProc
     failures: state === 'FAIL' ? [FAILURE] : [],
     memoryBytes: 0,
     cpuMs: 0,
+    statusText: '',
     ...more,
   };
 }

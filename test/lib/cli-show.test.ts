@@ -6,9 +6,9 @@ import { CliError, nativeCode } from '../../lib/cli/fail.js';
 import { formatBytes, formatDuration, formatTime } from '../../lib/cli/format.js';
 import { nameOfProgram } from '../../lib/cli/run.js';
 import { signalNumber } from '../../lib/cli/signal.js';
-import { selectProcesses, statusDetail, statusTable } from '../../lib/cli/status.js';
+import { selectProcesses, statusTable } from '../../lib/cli/status.js';
 import { renderTable } from '../../lib/cli/table.js';
-import type { HoldfastEvent, ProcessStatus, Status } from '../../lib/manager/types.js';
+import type { HoldfastEvent, ProcessStatus, Status, ThreadStatus } from '../../lib/manager/types.js';
 
 const plain = paintFor({ isTTY: false });
 
@@ -26,6 +26,7 @@ const WEB: ProcessStatus = {
   cpuPercent: 0.4,
   memoryBytes: 48_123_904,
   threads: [],
+  statusText: null,
   lastFailure: {
     cause: 'crash',
     at: '2026-11-22T04:00:00.000Z',
@@ -33,10 +34,12 @@ const WEB: ProcessStatus = {
     signal: 'SIGKILL',
     thread: null,
     phase: 'READY',
+    where: null,
     silentMs: null,
     latenessMs: null,
     report: null,
     message: 'killed by SIGKILL after 3.2 s',
+    brief: 'killed by SIGKILL after 3.2 s',
   },
 };
 
@@ -113,11 +116,28 @@ describe('status', () => {
     ]);
   });
 
-  test('everything about one', () => {
-    const text = statusDetail(WEB, plain);
-    for (const part of ['web.1', 'READY', '57', '812ms', 'killed by SIGKILL after 3.2 s', 'crash (SIGKILL)'])
-      expect(text).toContain(part);
-    expect(statusDetail({ ...WEB, lastFailure: null }, plain)).toMatch(/last failure: +-$/);
+  test('the last column says briefly where it hung, and that nobody judges it', () => {
+    const hang: ProcessStatus = {
+      ...WEB,
+      lastFailure: {
+        ...WEB.lastFailure!,
+        message: 'Because the …',
+        brief: 'event-loop silent for 1.07 s in spin (a.mjs:3:1)',
+      },
+    };
+    const thread: ThreadStatus = {
+      name: 'main',
+      tid: 57,
+      periodMs: 500,
+      grace: 1,
+      silentMs: 9000,
+      excused: 'traced',
+      note: null,
+    };
+    const lines = (one: ProcessStatus): string => statusTable({ ...STATUS, processes: [one] }, plain).split('\n')[1] ?? '';
+    expect(lines(hang)).toMatch(/ {2}last: event-loop silent for 1\.07 s in spin \(a\.mjs:3:1\)$/);
+    expect(lines({ ...hang, threads: [thread] })).toMatch(/ {2}traced: its silence is no failure$/);
+    expect(lines({ ...hang, threads: [{ ...thread, excused: 'busy' }] })).toContain('last: event-loop');
   });
 
   test('a name means its instances; an unknown one is exit 3', () => {

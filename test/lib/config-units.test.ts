@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { dependenciesFirst, findCircle } from '../../lib/config/depends.js';
 import { parseDuration } from '../../lib/config/duration.js';
-import { inheritedEnvironment } from '../../lib/config/environment.js';
+import { foregroundEnvironment, inheritedEnvironment } from '../../lib/config/environment.js';
 import { jsonSchema } from '../../lib/config/json-schema.js';
 import { parseSize } from '../../lib/config/size.js';
 import { didYouMean, nearest } from '../../lib/config/suggest.js';
@@ -48,13 +48,29 @@ test('what only describes the shell is not inherited', () => {
     COLUMNS: '80',
     npm_lifecycle_event: 'x',
     HOLDFAST_ATTACH: 'a',
+    HOLDFAST_HEARTBEAT: '500',
     HOLDFAST_ID: 'b',
     HOLDFAST_DIR: '/x',
     HOLDFAST_INSTANCE: 'c',
+    NOTIFY_SOCKET: '/run/systemd/notify',
+    WATCHDOG_PID: '1',
+    WATCHDOG_USEC: '1000',
+    LISTEN_FDS: '1',
+    LISTEN_PID: '1',
+    LISTEN_FDNAMES: 'x',
     EMPTY: '',
     GONE: undefined,
   });
   expect(kept).toEqual({ PATH: '/bin', HOME: '/root', EMPTY: '' });
+});
+
+test('holdfastd in the foreground hears what systemd says, and nothing more', () => {
+  const systemd = { NOTIFY_SOCKET: '/run/systemd/notify', WATCHDOG_PID: '1', WATCHDOG_USEC: '1000' };
+  expect(foregroundEnvironment({ ...systemd, PATH: '/bin', PWD: '/x', LISTEN_FDS: '1' })).toEqual({
+    ...systemd,
+    PATH: '/bin',
+  });
+  expect(foregroundEnvironment({ PATH: '/bin', NOTIFY_SOCKET: undefined })).toEqual({ PATH: '/bin' });
 });
 
 describe('dependencies', () => {
@@ -98,6 +114,7 @@ test('the JSON schema has every key, and refuses others', () => {
   };
   expect(schema).toMatchObject({ type: 'object', additionalProperties: false, required: ['processes'] });
   const keys = Object.keys(schema.properties.processes?.additionalProperties.properties ?? {});
-  for (const key of ['run', 'cwd', 'env', 'dependsOn', 'backoff', 'limit', 'stopSignal', 'log']) expect(keys).toContain(key);
+  for (const key of ['run', 'cwd', 'env', 'dependsOn', 'backoff', 'limit', 'stopSignal', 'log', 'heartbeat', 'stopped'])
+    expect(keys).toContain(key);
   expect(JSON.stringify(schema)).toContain('"enum":["always","on-failure","never"]');
 });

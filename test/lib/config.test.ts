@@ -58,6 +58,8 @@ processes:
     restart: on-failure
     backoff: {first: 0s, from: 100ms, factor: 1.5, max: 1h, jitter: 0, resetAfter: 60s}
     limit: {count: 5, within: 10s}
+    heartbeat: 500ms
+    stopped: fail
     stopSignal: SIGINT
     stopTimeout: 3s
     enabled: false
@@ -84,6 +86,8 @@ processes:
       restart: 'on-failure',
       backoff: { firstMs: 0, fromMs: 100, factor: 1.5, maxMs: 3_600_000, jitter: 0, resetAfterMs: 60_000 },
       limit: { count: 5, withinMs: 10_000 },
+      heartbeatMs: 500,
+      stopped: 'fail',
       stopSignal: 'SIGINT',
       stopTimeoutMs: 3000,
       enabled: false,
@@ -99,6 +103,11 @@ processes:
     expect(loadConfig(link)).toMatchObject({ file, processes: [{ cwd: join(folder, 'b') }] });
   });
 
+  test('a heartbeat has a start timeout, whatever makes it READY', () => {
+    const { processes } = load('processes: {a: {run: x, ready: alive, heartbeat: 1s, startTimeout: 3s}}');
+    expect(processes).toMatchObject([{ ready: 'alive', heartbeatMs: 1000, startTimeoutMs: 3000 }]);
+  });
+
   test('a merge key takes over what it names', () => {
     const { processes } = load('processes:\n  a: &a {run: x, nice: 3}\n  b: {<<: *a, nice: 4}\n');
     expect(processes).toMatchObject([
@@ -112,7 +121,15 @@ describe('a bad file is refused with file, line, column and key', () => {
   test.each([
     ['restart: alway', 'restart: expected one of always, on-failure, never; got "alway" (did you mean "always"?)'],
     ['restrat: always', /restrat: unknown key \(did you mean "restart"\?\); known here: run, cwd/],
-    ['heartbeat: 1s', /heartbeat: unknown key; known here: /],
+    ['heartbeat: 5', 'heartbeat: expected a duration such as 500ms, 10s, 5m or 1h; got 5'],
+    ['heartbeat: 1ms', 'heartbeat: expected a duration from 10ms to 24h; got "1ms"'],
+    ['heartbeat: 25h', 'heartbeat: expected a duration from 10ms to 24h; got "25h"'],
+    ['stopped: maybe', 'stopped: expected one of wait, fail; got "maybe"'],
+    ['stopped: wiat', 'stopped: expected one of wait, fail; got "wiat" (did you mean "wait"?)'],
+    [
+      'startTimeout: 0s\n    heartbeat: 1s',
+      /startTimeout: expected more than 0s: with "heartbeat" somebody must beat by then/,
+    ],
     ['runOn: both', /runOn: unknown key/],
     ['stopTimeout: 10', 'stopTimeout: expected a duration such as 500ms, 10s, 5m or 1h; got 10'],
     ['stopTimeout: 10 s', 'stopTimeout: expected a duration such as 500ms, 10s, 5m or 1h; got "10 s"'],
@@ -133,7 +150,10 @@ describe('a bad file is refused with file, line, column and key', () => {
     ['limit: {count: 65, within: 1s}', 'limit.count: expected a whole number from 1 to 64; got 65'],
     ['backoff: {from: 10s, max: 1s}', 'backoff: from (10000 ms) is longer than max (1000 ms): raise max'],
     ['start: on-demand\n    restart: always', /restart: an on-demand process runs to completion/],
-    ['startTimeout: 3s', 'startTimeout: counts only with "ready: call": add it, or take startTimeout out'],
+    [
+      'startTimeout: 3s',
+      'startTimeout: counts only with "ready: call" or "heartbeat": add one of them, or take startTimeout out',
+    ],
     ['dependsOn: 7', /dependsOn: expected a list of at most 64 process names/],
     ['dependsOn: [wbe]', 'dependsOn[0]: there is no process "wbe" (did you mean "web"?); known: web'],
     ['dependsOn: web', 'dependsOn: a circle: web -> web; take one of these dependencies out'],

@@ -22,12 +22,15 @@ afterEach(async () => {
 
 describe('constants', () => {
   test('cross once, and in the order of C', () => {
-    const { states, causes, events, nameSize, resources } = native().constants;
+    const { states, causes, events, nameSize, cellMax, threadFlags, resources } = native().constants;
     expect(states).toEqual(['FAIL', 'STOPPED', 'STARTED', 'BOOTING', 'LOADCFG', 'READY']);
-    expect(causes).toEqual(['none', 'crash', 'exit', 'startTimeout', 'spawn', 'lost']);
+    expect(causes).toEqual(['none', 'crash', 'exit', 'startTimeout', 'spawn', 'lost', 'hang']);
     expect(events[0]).toBe('state');
     expect(events).toContain('trouble');
+    expect(events.slice(-3)).toEqual(['hung', 'excused', 'stopping']);
     expect(nameSize).toBe(32);
+    expect(cellMax).toBe(1020);
+    expect(threadFlags).toEqual({ traced: 1, stopped: 2, frozen: 4, busy: 8 });
     expect(resources).toMatchObject({ cpu: 0, nofile: 7, as: 9 });
   });
 });
@@ -37,6 +40,7 @@ describe('an operator', () => {
     expect(operator.instance()).toMatchObject({ dir, managerPid: 0, guardianPid: 0, shuttingDown: false });
     expect(operator.status()).toEqual([]);
     expect(operator.find('web')).toBeNull();
+    expect(() => operator.threads('web')).toThrow(expect.objectContaining({ code: 'ERR_HOLDFAST_EUNKNOWN' }));
   });
 
   test('tells a changed definition from the same one', () => {
@@ -62,6 +66,10 @@ describe('an operator', () => {
     ['stopSignal', '15'],
     ['stopTimeoutMs', -1],
     ['stopTimeoutMs', Number.NaN],
+    ['heartbeatMs', '5s'],
+    ['heartbeatMs', -1],
+    ['stopped', 'maybe'],
+    ['stopped', undefined],
     ['limits', Array.from({ length: 17 }, () => ({ resource: 0, soft: 0, hard: 0 }))],
     ['user', 5],
     ['umask', 0o10000],
@@ -138,6 +146,7 @@ test('every method of a closed one throws ERR_HOLDFAST_ECLOSED', () => {
     instance: () => operator.instance(),
     status: () => operator.status(),
     find: () => operator.find('web'),
+    threads: () => operator.threads('web'),
     events: () => operator.events(0, 1),
     changes: () => operator.changes(),
     wait: () => operator.wait(0, 1, true),

@@ -44,6 +44,7 @@ describe('its life', () => {
       cpuPercent: expect.any(Number),
       memoryBytes: expect.any(Number),
       threads: [],
+      statusText: null,
       lastFailure: null,
     });
     expect(await look('idle')).toMatchObject({

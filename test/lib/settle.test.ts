@@ -12,7 +12,17 @@ const failure = (atMs: number): NativeFailure => ({
   incarnation: 1,
   atMs,
   ranMs: 1,
+  pid: 0,
+  tid: 0,
+  grace: 0,
+  periodMs: 0,
+  silentMs: 0,
+  latenessMs: 0,
+  thread: '',
+  where: '',
+  hasReport: false,
   text: 'killed by SIGKILL after 1 ms',
+  brief: 'killed by SIGKILL after 1 ms',
 });
 
 /** A process; by default one that is STOPPED, and has run once. */
@@ -41,6 +51,7 @@ function one(state: ProcessState, some: Partial<NativeProcess> = {}): NativeProc
     failures: [],
     memoryBytes: 0,
     cpuMs: 0,
+    statusText: '',
     ...some,
   };
 }

@@ -30,6 +30,8 @@ describe('what is left out', () => {
       startTimeoutMs: 0,
       aliveForMs: 1000,
       backoff: { firstMs: 0, fromMs: 100, maxMs: 30_000, factor: 2, jitter: 0.1, resetAfterMs: 60_000 },
+      heartbeatMs: 0,
+      stopped: 'wait',
       limit: null,
       user: null,
       umask: null,
@@ -50,10 +52,12 @@ describe('what is left out', () => {
     expect(convert(empty)).toEqual(convert({}));
   });
 
-  test('only ready: call has a start timeout', () => {
+  test('only ready: call and a heartbeat have a start timeout', () => {
     expect(convert({ ready: 'call' }).startTimeoutMs).toBe(60_000);
     expect(convert({ ready: 'call', startTimeoutMs: 5 }).startTimeoutMs).toBe(5);
     expect(convert({ ready: 'alive' }).startTimeoutMs).toBe(0);
+    expect(convert({ heartbeatMs: 500 }).startTimeoutMs).toBe(60_000);
+    expect(convert({ ready: 'alive', heartbeatMs: 500, startTimeoutMs: 7 }).startTimeoutMs).toBe(7);
   });
 
   test('on-demand is never restarted', () => {
@@ -84,6 +88,8 @@ describe('what is given', () => {
     [{ dependsOn: ['db', 'cache', 'db'] }, { dependsOn: ['db', 'cache'] }],
     [{ user: 'root' }, { user: { uid: 0, gid: 0 } }],
     [{ enabled: false }, { enabled: false }],
+    [{ heartbeatMs: 10 }, { heartbeatMs: 10, stopped: 'wait' }],
+    [{ stopped: 'fail' }, { heartbeatMs: 0, stopped: 'fail' }],
     [{ backoff: { maxMs: 500, factor: 3 } }, { backoff: { firstMs: 0, fromMs: 100, maxMs: 500, factor: 3, jitter: 0.1 } }],
     [{ log: { maxBytes: 1000 } }, { log: { file: '/var/log/shop/web.log', maxBytes: 1000, keep: 5 } }],
   ])('%j', (spec, expected) => expect(convert(spec)).toMatchObject(expected));
@@ -146,6 +152,11 @@ describe('is refused, with option, expectation, value and fix', () => {
     [{ name: undefined }, /must have a name/],
     [{ name: 'holdfastd' }, /taken by the manager/],
     [{ heartbeat: 5 }, /^web: there is no option heartbeat: take it out; known: name, run, cwd/],
+    [{ heartbeatMs: 5 }, /^web: heartbeatMs must be a whole number from 10 to 86400000, and is 5: write one such as 5000$/],
+    [{ heartbeatMs: '5s' }, /heartbeatMs must be a whole number/],
+    [{ heartbeatMs: 86_400_001 }, /heartbeatMs must be a whole number/],
+    [{ heartbeatMs: 500, startTimeoutMs: 0 }, /^web: startTimeoutMs must be above 0 with heartbeatMs, and is 0: write/],
+    [{ stopped: 'maybe' }, /^web: stopped must be one of 'wait', 'fail', and is 'maybe'/],
     [{ runOn: 'all' }, /no option runOn/],
     [{ backoff: { max: 1 } }, /no option backoff\.max: .*known: firstMs, fromMs/],
     [{ run: '' }, /^web: run must be a program and its arguments, and is '': write/],
@@ -166,7 +177,7 @@ describe('is refused, with option, expectation, value and fix', () => {
     [{ ready: 'soon' }, /ready must be one of 'auto', 'call', 'alive'/],
     [{ restart: true }, /restart must be one of/],
     [{ start: 'on-demand', restart: 'always' }, /restart must be 'never' with start: 'on-demand'/],
-    [{ startTimeoutMs: 5 }, /startTimeoutMs counts only with ready: 'call'/],
+    [{ startTimeoutMs: 5 }, /startTimeoutMs counts only with ready: 'call' or heartbeatMs/],
     [{ enabled: 'yes' }, /enabled must be true or false, and is 'yes'/],
     [{ backoff: { factor: 0.5 } }, /backoff\.factor must be a number from 1 to 1000/],
     [{ backoff: { jitter: 2 } }, /backoff\.jitter/],
