@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// `npm run demo`: a real HTTP service crashes, exits, is killed and leaks a child; each time it comes back, and the reason is on
+// `npm run demo`: a real HTTP service crashes, hangs, exits, is killed and leaks a child; each time it comes back, and the reason is on
 // the screen. Then the manager itself is killed. Everything that is told is checked: exit code 1 where something else happened.
 // `--fast` leaves out the pauses for reading, which only a terminal gets.
 
@@ -39,21 +39,21 @@ async function comeUp(stage, connect) {
 }
 
 /** Tells of one incident: what happened, why, how long it took. `expected` is cause and beginning of the reason. */
-async function tellIncident(title, incident, [cause, message]) {
+async function tellIncident(title, incident, [cause, reason]) {
   const { before, after, failure, timeline, readyMs, answerMs } = incident;
   expect(
-    failure?.cause === cause && failure.message.startsWith(message),
-    `cause ${cause}, "${message} …"; it is ${JSON.stringify(failure)}`,
+    failure?.cause === cause && failure.brief.startsWith(reason),
+    `cause ${cause}, "${reason} …"; it is ${JSON.stringify(failure)}`,
   );
   expect(!lives(before.pid), `the old shop (${before.pid}) is gone`);
   tell('what', timeline.map(({ state, ms }) => `${state} +${ms} ms`).join(', '));
-  tell('why', `${failure.message} (cause: ${failure.cause})`);
+  tell('why', `${failure.brief} (cause: ${failure.cause})`);
   tell(
     'recovery',
     `${good(`READY after ${readyMs} ms, first answer after ${answerMs} ms`)}; process ${before.pid} -> ${after.pid}`,
   );
   const againMs = timeline.find(({ state }) => state === 'STARTED').ms;
-  summary.push([title, failure.message, `${againMs} ms`, `${readyMs} ms`, `${answerMs} ms`]);
+  summary.push([title, failure.brief, `${againMs} ms`, `${readyMs} ms`, `${answerMs} ms`]);
   await pause(1200);
 }
 
@@ -64,20 +64,32 @@ async function crash(stage, client, incident) {
   await command(stage, 'logs', 'shop', '--lines', '3');
 }
 
+async function hang(stage, client, incident) {
+  await scene('3. It hangs: GET /hang');
+  say('It lives and answers nobody: a regular expression that takes minutes. No exit code will ever tell of it.');
+  say('Its event loop has to turn every 500 ms ("heartbeat" in holdfast.yaml). Nothing in its code knows of that.');
+  const happened = await incident(stage, client, () => stage.ask('/hang'));
+  const { where, report } = happened.failure ?? {};
+  expect(where?.startsWith('isCleanReview (server.mjs:'), `the function that hangs is named; it is ${where}`);
+  expect(report !== null, 'a report with the stack was written');
+  await tellIncident('GET /hang', happened, ['hang', 'event-loop silent for ']);
+  await command(stage, 'status', 'shop');
+}
+
 async function exit(stage, client, incident) {
-  await scene('3. It exits: GET /exit');
+  await scene('4. It exits: GET /exit');
   const happened = await incident(stage, client, () => stage.ask('/exit'));
   await tellIncident('GET /exit', happened, ['exit', 'exited with code 3']);
 }
 
 async function kill(stage, client, incident) {
-  await scene('4. It is killed: kill -9');
+  await scene('5. It is killed: kill -9');
   const happened = await incident(stage, client, ({ pid }) => process.kill(pid, 'SIGKILL'));
   await tellIncident('kill -9', happened, ['crash', 'killed by SIGKILL']);
 }
 
 async function leak(stage, client, incident) {
-  await scene('5. It leaves a child behind: GET /leak-child, then GET /crash');
+  await scene('6. It leaves a child behind: GET /leak-child, then GET /crash');
   const leaked = (await stage.ask('/leak-child'))?.body.leaked;
   expect(leaked > 0 && lives(leaked), 'the shop has started a child');
   process.kill(leaked, 'SIGTERM');
@@ -116,7 +128,7 @@ class Customers {
 }
 
 async function killManager(stage, client, incident) {
-  await scene('6. The manager itself is killed: kill -9');
+  await scene('7. The manager itself is killed: kill -9');
   const before = await client.status();
   const customers = new Customers(stage);
   const events = client.events();
@@ -148,7 +160,7 @@ async function killManager(stage, client, incident) {
 }
 
 async function lookBack(stage) {
-  await scene('7. What is known of it afterwards');
+  await scene('8. What is known of it afterwards');
   await command(stage, 'status');
   await pause(1200);
   await command(stage, 'events');
@@ -156,7 +168,7 @@ async function lookBack(stage) {
 }
 
 async function comeDown(stage, client) {
-  await scene('8. Down');
+  await scene('9. Down');
   client.close();
   await command(stage, 'down');
   const left = stage.remaining();
@@ -166,14 +178,15 @@ async function comeDown(stage, client) {
   await scene('Summary: from the failure to …');
   table([['what was done', 'what Holdfast says', 'started again', 'READY', 'first answer'], ...summary]);
   print();
-  say('Most of it is the time that Node takes to start. No JavaScript of Holdfast runs between failure and restart.');
+  say('Most of it is the time that Node takes to start, and of the hang the 500 ms after which silence is one.');
+  say('No JavaScript of Holdfast runs between failure and restart.');
 }
 
 async function main(stage) {
   const { connect } = await import('holdfast');
   const { incident } = await import('./demo/incident.mjs');
   const client = await comeUp(stage, connect);
-  for (const part of [crash, exit, kill, leak, killManager]) await part(stage, client, incident);
+  for (const part of [crash, hang, exit, kill, leak, killManager]) await part(stage, client, incident);
   await lookBack(stage);
   await comeDown(stage, client);
 }

@@ -7,6 +7,11 @@ import { getProcessName, getProcessState, ready } from 'holdfast';
 
 const PRICES_URL = `http://127.0.0.1:${process.env.PRICES_PORT ?? 8081}/`;
 
+/** One look at it and all seems well. On a long word that ends in "!" it tries every way to cut the word in parts, for minutes. */
+function isCleanReview(text) {
+  return /^(\w+\s?)*$/.test(text);
+}
+
 const pages = {
   '/': async () => {
     const prices = await (await fetch(PRICES_URL)).json();
@@ -20,6 +25,11 @@ const pages = {
   '/exit': () => {
     console.error('shop: /exit was asked for: code 3');
     process.exit(3);
+  },
+  // The process lives, and answers nobody any more.
+  '/hang': () => {
+    console.error('shop: /hang was asked for: a regular expression that does not end');
+    return { clean: isCleanReview('wonderfulwonderfulwonderfulwonderful!') };
   },
   // A helper in a session of its own that is deaf to SIGTERM: the kind that survives its parent and holds on to things.
   '/leak-child': async () => {

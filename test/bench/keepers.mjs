@@ -61,7 +61,7 @@ export function holdfast(programs, folder) {
       };
       try {
         const pids = (await hold('ready', dir)).trim().split(' ').map(Number);
-        return { pids, stop };
+        return { pids, dir, stop };
       } catch (error) {
         await stop();
         throw error;

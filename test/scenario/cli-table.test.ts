@@ -57,6 +57,10 @@ const situations: Record<string, () => unknown> = {
   'broken YAML': () => stage.write(BROKEN),
   'a misspelt key': () => stage.write('processes:\n  web:\n    run: x\n    restrat: always\n'),
   'a misspelt value': () => stage.write('processes:\n  web:\n    run: x\n    restart: alway\n'),
+  'a heartbeat without a unit': () => stage.write('processes:\n  web:\n    run: x\n    heartbeat: 5\n'),
+  'a heartbeat of 1ms': () => stage.write('processes:\n  web:\n    run: x\n    heartbeat: 1ms\n'),
+  'a misspelt stopped': () => stage.write('processes:\n  web:\n    run: x\n    stopped: maybe\n'),
+  'a start timeout that nothing asks for': () => stage.write('processes:\n  web:\n    run: x\n    startTimeout: 5s\n'),
   'a circle': () => stage.write('processes:\n  web: {run: x, dependsOn: [db]}\n  db: {run: x, dependsOn: [web]}\n'),
   'an unknown dependency': () => stage.write('processes:\n  web: {run: x, dependsOn: [dbb]}\n  db: {run: x}\n'),
   'a name of 40 letters': () => stage.write(`processes:\n  ${'a'.repeat(40)}: {run: x}\n`),
@@ -69,6 +73,8 @@ const situations: Record<string, () => unknown> = {
   'a missing program': () => stage.write('processes:\n  web: {run: /no/such/program, restart: never}\n'),
   'an unreadable cwd': () => stage.write('processes:\n  web: {run: "true", cwd: holdfast.yaml, restart: never}\n'),
   'a program that exits': () => stage.write(`processes:\n  web: ${FAILS}\n`),
+  'a heartbeat that nobody feeds': () =>
+    stage.write('processes:\n  web: {run: sleep 9, heartbeat: 100ms, startTimeout: 300ms, restart: never}\n'),
   'it waits for one that fails': () => stage.write(`processes:\n  db: ${FAILS}\n  web: {run: sleep 9, dependsOn: [db]}\n`),
   'broken YAML while it runs': async () => {
     await up();

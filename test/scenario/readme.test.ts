@@ -1,6 +1,6 @@
 /** The README is true: its files are written as they stand there, and its shell blocks are run in order, in one folder. */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -43,6 +43,7 @@ async function freePort(): Promise<number> {
 /** A folder as a newcomer has it: `holdfast` on the PATH, and installed for imports. */
 beforeAll(async () => {
   stage = new Stage();
+  stage.write('{ "private": true }\n', 'package.json'); // a folder of its own, whatever lies above it
   const bin = join(stage.folder, 'bin');
   mkdirSync(bin);
   mkdirSync(join(stage.folder, 'node_modules'));
@@ -81,14 +82,32 @@ describe('README.md', () => {
     expect(Object.keys(scripts)).toEqual(expect.arrayContaining(['demo', 'test']));
   });
 
-  test('its links lead to files', () => {
-    const links = [...README.matchAll(/\]\(([^)#:]+)\)/g)].map(([, target = '']) => target);
-    expect(links).not.toEqual([]);
-    expect(links.filter((target) => !existsSync(join(ROOT, target)))).toEqual([]);
+  test('its links, and those of the other pages, lead to files', () => {
+    const pages = [
+      'README.md',
+      'CONTRIBUTING.md',
+      'native/README.md',
+      ...readdirSync(join(ROOT, 'docs')).map((name) => `docs/${name}`),
+    ];
+    const links = pages.flatMap((page) =>
+      [...readFileSync(join(ROOT, page), 'utf8').matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, target = '']) => ({
+        page,
+        target,
+      })),
+    );
+    expect(new Set(links.map(({ page }) => page))).toContain('README.md');
+    expect(links.filter(({ page, target }) => !existsSync(join(ROOT, page, '..', target)))).toEqual([]);
   });
 
   test('every shell block of the session is run by a test below', () => {
-    const run = ['holdfast up', 'holdfast signal web KILL', 'holdfast reload', 'node embed.mjs'].map(blockWith);
+    const begins = [
+      'holdfast up',
+      'holdfast signal web KILL',
+      'holdfast signal web USR2',
+      'holdfast reload',
+      'node embed.mjs',
+    ];
+    const run = begins.map(blockWith);
     expect(session).toEqual(run);
   });
 
@@ -114,6 +133,24 @@ describe('README.md', () => {
     expect((await stage.process('web')).lastFailure).toMatchObject({ cause: 'crash', signal: 'SIGKILL' });
   });
 
+  test('a hang: function and line are in events and status, and it comes back', async () => {
+    const before = await stage.pid('web');
+    run(blockWith('holdfast signal web USR2'));
+    await until('the web server after the hang', async () => {
+      const { state, pid } = await stage.process('web');
+      return state === 'READY' && pid !== before;
+    });
+    const lines = files.find(({ name }) => name === 'server.mjs')?.text.split('\n') ?? [];
+    const at = `spin (server.mjs:${lines.findIndex((line) => line.includes('for (;;)')) + 1}:3)`;
+    const events = await stage.ok('events');
+    expect(events).toMatch(/web {2}hung {2}event-loop silent for [\d.]+ s$/m);
+    const [, where] = /web {2}READY → FAIL {2}event-loop silent for [\d.]+ s in (.*)$/m.exec(events) ?? [];
+    expect(where).toBe(at);
+    expect(README).toContain(` in ${at}\n`); // the output that it shows
+    expect((await stage.process('web')).lastFailure).toMatchObject({ cause: 'hang', thread: 'event-loop', where });
+    expect(await stage.ok('status', 'web')).toMatch(/\n +at spin \(file:.*\/server\.mjs:/);
+  });
+
   test('reload, stop, start, run, down', () => {
     const shown = run(blockWith('holdfast reload'));
     expect(shown).toMatch(/^worker +STOPPED/m);
@@ -127,4 +164,22 @@ describe('README.md', () => {
     expect(lines[0]).toMatch(/^worker READY -> FAIL killed by SIGKILL after \d+ ms$/);
     expect(lines.at(-1)).toMatch(/^worker \w+ -> READY/);
   });
+});
+
+test('the program of docs/hangs.md in C compiles', () => {
+  const page = readFileSync(join(ROOT, 'docs/hangs.md'), 'utf8');
+  const [, program = ''] = /^```c\n(.*?)^```$/ms.exec(page) ?? [];
+  expect(program).toContain('hf_cell_beat(');
+  const argv = [
+    '-std=gnu11',
+    '-Wall',
+    '-Wextra',
+    '-Werror',
+    '-fsyntax-only',
+    `-I${join(ROOT, 'native/include')}`,
+    '-xc',
+    '-',
+  ];
+  const { status, stderr } = spawnSync('cc', argv, { input: program, encoding: 'utf8' });
+  expect([status, stderr]).toEqual([0, '']);
 });
