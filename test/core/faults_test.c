@@ -71,6 +71,22 @@ static int crashes(cycle *c, uint32_t incarnation) {
   return seen;
 }
 
+// The guardian holds the output of the living incarnation: it opens that a moment later, when it is rung.
+static bool guardian_holds_output(cycle *c) {
+  char path[48], target[256];
+  snprintf(path, sizeof path, "/proc/%d/fd", (int)cy_instance(c).guardian_pid);
+  DIR *entries = opendir(path);
+  bool held = false;
+  for (struct dirent *each; entries != NULL && (each = readdir(entries)) != NULL;) {
+    ssize_t length = readlinkat(dirfd(entries), each->d_name, target, sizeof target - 1);
+    if (length <= 0) continue;
+    target[length] = 0;
+    held |= strstr(target, "/out.") != NULL && strstr(target, "(deleted)") == NULL;
+  }
+  if (entries != NULL) closedir(entries);
+  return held;
+}
+
 static void live(cycle *c) {
   STEP(CY_UNTIL(c, cy_ready(c, 0)));
   STEP(CY_UNTIL(c, cy_one_lives(c)));
@@ -86,6 +102,7 @@ static void live(cycle *c) {
   STEP(CY_UNTIL(c, cy_ready(c, s.incarnation)));
   STEP(CY_UNTIL(c, cy_one_lives(c)));
   STEP(CY_UNTIL(c, cy_tidy(c)));
+  STEP(CY_UNTIL(c, guardian_holds_output(c)));
   if (totals->manager_fds == 0) return;
   STEP(CY_UNTIL(c, cy_fds(cy_instance(c).manager_pid) == totals->manager_fds));
   STEP(CY_UNTIL(c, cy_fds(cy_instance(c).guardian_pid) == totals->guardian_fds));
